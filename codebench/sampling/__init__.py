@@ -1,0 +1,1 @@
+"""Draw completions from a checkpoint. The only room that imports torch and transformers."""
