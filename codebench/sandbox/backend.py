@@ -1,0 +1,28 @@
+"""What a backend must offer: a way to start slots, and facts about them."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from codebench.sandbox.channel import Channel
+
+
+class Backend(Protocol):
+    """A way to isolate: docker, bubblewrap, or none at all."""
+
+    kind: str
+    isolation: str
+    image: str | None
+    env: Mapping[str, str]
+    """Added to the environment of every step."""
+
+    def start(self) -> Channel:
+        """Start a supervisor in a new slot.
+
+        Raises:
+            SandboxError: if the slot does not come up.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of what the backend itself holds; slots are closed before."""
+        ...

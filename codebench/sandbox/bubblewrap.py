@@ -1,0 +1,84 @@
+"""Slots made by bubblewrap: no daemon, no image; the machine's own toolchain, bound read-only.
+
+Promises what the docker backend promises, but for one thing: memory is limited by rlimits and by
+the supervisor's watch (20 times a second), not by a cgroup, so a step can overshoot for an instant.
+Of the host only these are visible, all read-only: /usr/bin, /usr/lib*, the Rust toolchain, the
+interpreter and the supervisor; nothing of /home, /root, /etc, /var, /proc or /sys.
+"""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from codebench.errors import EnvironmentProblem
+from codebench.package_data import data_path
+from codebench.sandbox.channel import Channel, ProcessChannel
+from codebench.sandbox.toolchain import find_python_prefix, find_rust_sysroot
+
+_SYSTEM = ("bin", "lib", "lib32", "lib64", "libx32")
+
+
+class BubblewrapBackend:
+    """Starts slots with `bwrap`.
+
+    Raises:
+        EnvironmentProblem: if bwrap or rustc is missing.
+    """
+
+    kind = "bubblewrap"
+    isolation = "namespaces"
+    image: str | None = None
+
+    def __init__(self) -> None:
+        bwrap = shutil.which("bwrap")
+        if bwrap is None:
+            raise EnvironmentProblem(
+                "bubblewrap is missing: `apt-get install bubblewrap` (or your system's package)"
+            )
+        prefix = find_python_prefix()
+        self.env: Mapping[str, str] = (
+            {} if prefix == Path("/usr") else {"PYTHONHOME": "/opt/python"}
+        )
+        self._argv = [bwrap, *_arguments(find_rust_sysroot(), prefix)]
+
+    def start(self) -> Channel:
+        """See `Backend`."""
+        return ProcessChannel(self._argv, env={})
+
+    def close(self) -> None:
+        """See `Backend`."""
+
+
+def _arguments(sysroot: Path, python: Path) -> list[str]:
+    argv = ["--unshare-user", "--uid", "65534", "--gid", "65534"]
+    argv += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
+    argv += ["--unshare-cgroup-try", "--hostname", "sandbox", "--as-pid-1", "--new-session"]
+    argv += ["--clearenv", "--cap-drop", "ALL"]
+    for name in _SYSTEM:
+        argv += _bind_system(name)
+    argv += ["--dev", "/dev", "--proc", "/proc", "--dir", "/tmp", "--dir", "/w", "--dir", "/opt"]  # noqa: S108
+    if sysroot == Path("/usr"):
+        argv += ["--symlink", "/usr", "/opt/rust"]
+    else:
+        argv += ["--ro-bind", str(sysroot), "/opt/rust"]
+    interpreter = "/usr/bin/python3"
+    if python != Path("/usr"):
+        argv += ["--ro-bind", str(python), "/opt/python"]
+        argv += ["--setenv", "PYTHONHOME", "/opt/python"]
+        interpreter = "/opt/python/bin/python3"
+    argv += ["--ro-bind", str(data_path("sandbox")), "/sandbox"]
+    argv += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]
+    return [*argv, interpreter, "-I", "-S", "-B", "/sandbox/supervisor.py"]
+
+
+def _bind_system(name: str) -> list[str]:
+    """Bind /usr/NAME, and /NAME as it is on this system (a link into /usr, or a folder)."""
+    argv: list[str] = []
+    if Path("/usr", name).is_dir():
+        argv += ["--ro-bind", f"/usr/{name}", f"/usr/{name}"]
+    top = Path("/", name)
+    if top.is_symlink():
+        argv += ["--symlink", f"usr/{name}", f"/{name}"]
+    elif top.is_dir():
+        argv += ["--ro-bind", f"/{name}", f"/{name}"]
+    return argv

@@ -1,0 +1,103 @@
+"""Bytes to and from one supervisor, whatever it runs in."""
+
+import os
+import select
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from codebench.errors import SandboxError
+
+_SHOWN_STDERR_BYTES = 2000
+
+
+class Channel(Protocol):
+    """A started supervisor. Every method has a deadline; none of them hangs."""
+
+    def send(self, data: bytes) -> None:
+        """Write all of `data`.
+
+        Raises:
+            SandboxError: if the supervisor is gone.
+        """
+        ...
+
+    def receive(self, size: int, *, deadline: float) -> bytes:
+        """Return exactly `size` bytes; `deadline` is in time.monotonic() seconds.
+
+        Raises:
+            SandboxError: if the supervisor is gone or the deadline passes.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the supervisor and everything in it. May be called twice."""
+        ...
+
+
+class ProcessChannel:
+    """A supervisor that is a child process of ours, spoken to through pipes."""
+
+    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str]) -> None:
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the channel
+        try:
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                env=dict(env),
+                bufsize=0,
+                start_new_session=True,  # Ctrl-C is for the harness, which then closes its slots
+            )
+        except OSError as error:
+            self._stderr.close()
+            raise SandboxError(f"cannot start {argv[0]}: {error.strerror}") from error
+
+    def send(self, data: bytes) -> None:
+        """See `Channel`."""
+        assert self._process.stdin is not None
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[self._process.stdin.write(view) :]
+        except (OSError, ValueError) as error:
+            raise SandboxError(f"a slot went away: {self._last_words()}") from error
+
+    def receive(self, size: int, *, deadline: float) -> bytes:
+        """See `Channel`."""
+        assert self._process.stdout is not None
+        fd = self._process.stdout.fileno()
+        chunks: list[bytes] = []
+        while size:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([fd], [], [], left)[0]:
+                raise SandboxError("a slot did not answer in time")
+            chunk = os.read(fd, min(size, 1 << 20))
+            if not chunk:
+                raise SandboxError(f"a slot went away: {self._last_words()}")
+            chunks.append(chunk)
+            size -= len(chunk)
+        return b"".join(chunks)
+
+    def _last_words(self) -> str:
+        if self._stderr.closed:
+            return "it was closed"
+        end = self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, end - _SHOWN_STDERR_BYTES))
+        lines = self._stderr.read().decode(errors="backslashreplace").split("\n")
+        return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+
+    def close(self) -> None:
+        """See `Channel`. End of file ends the supervisor; a kill follows if it does not."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+        try:
+            self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._stderr.close()

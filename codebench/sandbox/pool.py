@@ -1,0 +1,110 @@
+"""N slots as one sandbox: hands them out, replaces failed ones, tries time-limited steps again."""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Iterator
+
+from codebench.errors import SandboxError
+from codebench.sandbox.backend import Backend
+from codebench.sandbox.execution import SandboxInfo, Step, StepResult, StoppedBy
+from codebench.sandbox.slot import Slot
+
+_TRIES = 3
+_STEPS_PER_SLOT = 500
+_TIME = {StoppedBy.CPU_TIME, StoppedBy.WALL_TIME}
+
+
+class SlotPool:
+    """A `Sandbox` made of the slots of one backend. Safe for as many threads as there are slots."""
+
+    def __init__(self, backend: Backend, *, n_slots: int) -> None:
+        self._backend, self._n_slots = backend, n_slots
+        self._free: queue.SimpleQueue[Slot | None] = queue.SimpleQueue()
+        """None is a place whose slot is not started, or was closed after a failure."""
+        for _ in range(n_slots):
+            self._free.put(None)
+        self._taking_all = threading.Lock()
+        self._closed = False
+        self.facts: dict[str, str | None] = {"rustc": None, "python": None}
+        """Versions inside, filled in by the self-test."""
+
+    def run(self, step: Step) -> StepResult:
+        """Run one step; a step that hits a time limit is run once more with nothing beside it.
+
+        Raises:
+            SandboxError: if the instrument failed three times in a row.
+        """
+        with self._place() as place:
+            result = place.run(step)
+        if result.execution.stopped_by not in _TIME:
+            return result
+        with self._taking_all, contextlib.ExitStack() as stack:
+            places = [stack.enter_context(self._place()) for _ in range(self._n_slots)]
+            again = places[0].run(step)
+        execution = again.execution.model_copy(update={"retried_alone": True})
+        return again._replace(execution=execution)
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator["_Place"]:
+        place = _Place(self._backend, self._free.get())
+        try:
+            if self._closed:
+                raise SandboxError("the sandbox is closed")
+            yield place
+        finally:
+            if self._closed and place.slot is not None:
+                place.slot.close()
+                place.slot = None
+            self._free.put(place.slot)
+
+    def info(self) -> SandboxInfo:
+        """See `Sandbox`."""
+        return SandboxInfo(
+            kind=self._backend.kind,
+            isolation=self._backend.isolation,
+            n_slots=self._n_slots,
+            image=self._backend.image,
+            rustc=self.facts["rustc"],
+            python=self.facts["python"],
+        )
+
+    def close(self) -> None:
+        """Stop every free slot now; one that is in use stops when its step ends."""
+        self._closed = True
+        with contextlib.suppress(queue.Empty):
+            while True:
+                slot = self._free.get_nowait()
+                if slot is not None:
+                    slot.close()
+        for _ in range(self._n_slots):
+            self._free.put(None)  # whoever waits wakes up, and finds the sandbox closed
+        self._backend.close()
+
+
+class _Place:
+    """Where one slot stands; a failed slot is replaced here."""
+
+    def __init__(self, backend: Backend, slot: Slot | None) -> None:
+        self._backend, self.slot = backend, slot
+
+    def run(self, step: Step) -> StepResult:
+        for left in reversed(range(_TRIES)):
+            try:
+                if self.slot is None:
+                    self.slot = Slot(self._backend.start(), env=self._backend.env)
+                result = self.slot.run(step)
+            except SandboxError:
+                self._drop()
+                if not left:
+                    raise
+            else:
+                if self.slot.n_steps >= _STEPS_PER_SLOT:
+                    self._drop()
+                return result
+        raise AssertionError("unreachable")
+
+    def _drop(self) -> None:
+        if self.slot is not None:
+            self.slot.close()
+            self.slot = None

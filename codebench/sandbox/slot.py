@@ -1,0 +1,87 @@
+"""One slot: a started supervisor that runs steps one at a time. Knows the frames.
+
+The other end of the protocol, and its description, is `sandbox/supervisor.py`.
+"""
+
+import json
+import struct
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from codebench.errors import SandboxError
+from codebench.sandbox.channel import Channel
+from codebench.sandbox.execution import Execution, Limits, Step, StepResult
+
+_LENGTHS = struct.Struct("!II")
+_MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_START_DEADLINE_S = 20.0
+_ANSWER_MARGIN_S = 15.0
+_PROTOCOL = 1
+
+
+class Slot:
+    """A supervisor behind a channel. Not for more than one thread at a time."""
+
+    def __init__(self, channel: Channel, *, env: Mapping[str, str]) -> None:
+        self._channel, self._env = channel, env
+        hello, _ = self._answer(time.monotonic() + _START_DEADLINE_S)
+        if hello.get("protocol") != _PROTOCOL:
+            raise SandboxError(
+                f"the sandbox speaks protocol {hello.get('protocol')}, this codebench {_PROTOCOL}: "
+                "rebuild the image with `codebench doctor --build-image`"
+            )
+        self.n_steps = 0
+        """Steps run so far."""
+
+    def run(self, step: Step) -> StepResult:
+        """Run one step.
+
+        Raises:
+            SandboxError: if the slot failed; it must be closed then.
+        """
+        self.n_steps += 1
+        files = list(step.files.items())
+        header = json.dumps(
+            {
+                "argv": step.argv,
+                "env": {**self._env, **step.env},
+                "files": [[name, len(content)] for name, content in files],
+                "limits": step.limits.model_dump(),
+            }
+        ).encode()
+        body = b"".join(content for _, content in files)
+        self._channel.send(_LENGTHS.pack(len(header), len(body)) + header + body)
+        facts, output = self._answer(time.monotonic() + _patience_s(step.limits))
+        if "error" in facts:
+            raise SandboxError(f"a slot could not start the step: {facts['error']}")
+        return _read_facts(step, facts, output)
+
+    def _answer(self, deadline: float) -> tuple[dict[str, Any], bytes]:
+        lengths = _LENGTHS.unpack(self._channel.receive(_LENGTHS.size, deadline=deadline))
+        if sum(lengths) > _MAX_ANSWER_BYTES:
+            raise SandboxError("a slot broke the protocol: its answer is too large")
+        header = self._channel.receive(lengths[0], deadline=deadline)
+        body = self._channel.receive(lengths[1], deadline=deadline)
+        try:
+            facts = json.loads(header)
+        except ValueError as error:
+            raise SandboxError("a slot broke the protocol: its answer is not JSON") from error
+        return facts, body
+
+    def close(self) -> None:
+        """End the slot."""
+        self._channel.close()
+
+
+def _patience_s(limits: Limits) -> float:
+    return limits.wall_s + _ANSWER_MARGIN_S
+
+
+def _read_facts(step: Step, facts: dict[str, Any], output: bytes) -> StepResult:
+    try:
+        kept = facts.pop("kept_stdout")
+        execution = Execution(stage=step.stage, **facts)
+    except (KeyError, TypeError, ValueError) as error:
+        raise SandboxError("a slot broke the protocol: its facts are incomplete") from error
+    return StepResult(execution, output[:kept], output[kept:])

@@ -1,0 +1,178 @@
+"""Put one sample into its own namespaces and start its program. Runs in forked children only.
+
+Two processes stand between the supervisor and the program: the first makes the namespaces, the
+second is init of the new PID namespace, makes the file systems and waits. When init ends, the
+kernel kills whatever the program left behind.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import struct
+from typing import Any, NoReturn
+
+import seccomp_filter
+
+INSIDE_UID = 1000
+WORK = "/w"
+PATH = "/opt/rust/bin:/usr/bin:/bin"
+REPORT = struct.Struct("!cidddq")
+"""kind (S or E), wait status, user seconds, system seconds, wall seconds, peak bytes."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mount.argtypes = (
+    ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p,
+)  # fmt: skip
+_CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWIPC = 0x20000, 0x4000000, 0x8000000
+_CLONE_NEWUSER, _CLONE_NEWPID = 0x10000000, 0x20000000
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT = 1, 2, 4, 8, 32
+_MS_REC, _MS_PRIVATE = 0x4000, 0x40000
+_PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 22, 24, 38
+
+
+def _call(result: int, what: str) -> None:
+    if result != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{what}: {os.strerror(code)}")
+
+
+def _write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def _tmpfs(target: str, flags: int, options: str) -> None:
+    if os.path.isdir(target):  # noqa: PTH112 - pathlib would double the supervisor's start-up
+        _call(
+            _libc.mount(b"tmpfs", target.encode(), b"tmpfs", flags, options.encode()),
+            f"mount tmpfs on {target}",
+        )
+
+
+def make_namespaces() -> None:
+    """Enter new user, pid (for the next fork), mount, ipc and uts namespaces.
+
+    Raises:
+        OSError: if the kernel or the outer sandbox refuses.
+    """
+    uid, gid = os.getuid(), os.getgid()
+    _write("/proc/self/oom_score_adj", "1000")  # under memory pressure the sample goes first
+    _call(_libc.unshare(_CLONE_NEWUSER), "unshare user namespace")
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{INSIDE_UID} {uid} 1")
+    _write("/proc/self/gid_map", f"{INSIDE_UID} {gid} 1")
+    flags = _CLONE_NEWPID | _CLONE_NEWNS | _CLONE_NEWIPC | _CLONE_NEWUTS
+    _call(_libc.unshare(flags), "unshare namespaces")
+
+
+def make_file_systems(limits: dict[str, Any], executable: str) -> None:
+    """Cover everything writable or telling with fresh, small, empty file systems.
+
+    /proc holds one link, self/exe to `executable`: rustc before 1.70 panics without it.
+
+    Raises:
+        OSError: if a mount is refused.
+    """
+    _call(_libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "make mounts private")
+    size = f"size={limits['disk_bytes']},nr_inodes={limits['n_files']}"
+    plain = _MS_NOSUID | _MS_NODEV
+    _tmpfs(WORK, plain, f"{size},mode=0755")
+    _tmpfs("/tmp", plain, f"{size},mode=0777")  # noqa: S108 - the sample's own
+    _tmpfs("/dev/shm", plain | _MS_NOEXEC, f"{size},mode=0777")  # noqa: S108 - the sample's own
+    closed = plain | _MS_NOEXEC | _MS_RDONLY
+    for target in ("/dev/mqueue", "/sys", "/sandbox"):
+        _tmpfs(target, closed, "size=4k,nr_inodes=2,mode=0555")
+    _tmpfs("/proc", plain | _MS_NOEXEC, "size=4k,nr_inodes=4,mode=0555")
+    os.mkdir("/proc/self", 0o555)  # noqa: PTH102
+    os.symlink(executable, "/proc/self/exe")  # noqa: PTH211
+    _call(_libc.mount(b"none", b"/proc", None, closed | _MS_REMOUNT, None), "close /proc")
+
+
+def write_files(folder: str, files: list[tuple[str, bytes]]) -> None:
+    """Write the step's files, readable and executable, into its empty work directory."""
+    for name, content in files:
+        fd = os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755)
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+
+
+def set_limits(limits: dict[str, Any], *, own_user_namespace: bool) -> None:
+    """Set the rlimits: backstops behind the supervisor's own watch over CPU time and memory."""
+    cpu = int(limits["cpu_s"]) + 2
+    values = {
+        resource.RLIMIT_CPU: cpu,
+        resource.RLIMIT_FSIZE: limits["disk_bytes"],
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_NOFILE: 256,
+        resource.RLIMIT_MEMLOCK: 0,
+        # rustc maps far more than it touches: sandbox.md R4
+        resource.RLIMIT_AS: 2 * limits["memory_bytes"] + 1024**3,
+    }
+    if own_user_namespace:  # elsewhere it would count the host's processes of this user
+        values[resource.RLIMIT_NPROC] = limits["n_processes"] + 1
+    for kind, value in values.items():
+        hard = resource.getrlimit(kind)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (value, value))
+
+
+def drop_privileges() -> None:
+    """Give up every capability for good and load the system-call filter.
+
+    Raises:
+        OSError: if the kernel refuses.
+    """
+    for capability in range(64):
+        if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
+            break  # past the last one that this kernel knows
+    _call(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+    program = ctypes.byref(seccomp_filter.PROGRAM)
+    _call(_libc.prctl(_PR_SET_SECCOMP, 2, program, 0, 0), "load seccomp filter")
+
+
+def find_executable(job: dict[str, Any], folder: str) -> str:
+    """Return the path of the step's argv[0]: a file of the step, or a program on the PATH.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+    """
+    name = job["argv"][0]
+    if name.startswith("./"):
+        return f"{folder}/{name[2:]}"
+    for entry in job["env"].get("PATH", PATH).split(":"):
+        if os.path.exists(f"{entry}/{name}"):  # noqa: PTH110 - see _tmpfs
+            return f"{entry}/{name}"
+    raise FileNotFoundError(2, f"{name} is not in the sandbox")
+
+
+def start_program(job: dict[str, Any], folder: str, pipes: tuple[int, int]) -> NoReturn:
+    """Become the program of the step; stdin is empty, stdout and stderr are `pipes`.
+
+    Raises:
+        OSError: if it cannot be started.
+    """
+    os.setsid()
+    for fd, target in zip(pipes, (1, 2), strict=True):
+        os.dup2(fd, target)
+    os.chdir(folder)
+    os.umask(0o022)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)  # Python ignores the first two; exec would keep that
+    env = {"PATH": PATH, "HOME": folder, "TMPDIR": folder, "LANG": "C.UTF-8", **job["env"]}
+    os.execve(find_executable(job, folder), job["argv"], env)
+
+
+def report_error(fd: int, error: OSError) -> NoReturn:
+    """Tell the supervisor that the step could not be started, and end."""
+    os.write(fd, b"E" + json.dumps(str(error)).encode())
+    os._exit(1)
+
+
+def hide_from_sample() -> None:
+    """Make this process unreadable for the sample, which runs under the same user."""
+    _call(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "undumpable")
