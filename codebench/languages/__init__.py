@@ -1,0 +1,1 @@
+"""What "compiles" means in each language, and how its compiler is asked."""
