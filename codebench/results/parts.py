@@ -1,0 +1,270 @@
+"""The parts of results.json below its top level; the docstring of a field is its description."""
+
+from pydantic import BaseModel
+
+from codebench.prompts.model import Language
+from codebench.store.manifest import Scalar
+
+
+class Described(
+    BaseModel, frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+):
+    """A part of results.json."""
+
+
+class Interval(Described):
+    """A range that holds the true rate with the stated confidence."""
+
+    low: float
+    """Lower end, percent 0-100."""
+
+    high: float
+    """Upper end, percent 0-100."""
+
+    confidence: float
+    """Share of such intervals that hold the true rate, 0-1."""
+
+    meaning: str
+    """What the interval speaks about."""
+
+
+class RateIntervals(Described):
+    """The intervals of one rate."""
+
+    wilson: Interval | None
+    """For exactly these prompts (Wilson's score); null when nothing was judged."""
+
+    clustered: Interval | None
+    """For prompts in general (clustered by prompt, Student's t); null below two prompts and when
+    every prompt has the same rate."""
+
+
+class Intervals(Described):
+    """The intervals of the rates, in percent like the rates."""
+
+    compile_success_rate: RateIntervals
+    """Intervals of compile_success_rate."""
+
+
+class LanguageResults(Described):
+    """The samples of one language."""
+
+    total_samples: int
+    """Number of samples."""
+
+    judged: int
+    """Number of samples in the denominator: all but infra_error."""
+
+    compiled: int
+    """Number of judged samples whose program compiled."""
+
+    compile_success_rate: float | None
+    """100 * compiled / judged, percent 0-100; null when nothing was judged."""
+
+    intervals: Intervals
+    """Intervals of the rate, percent."""
+
+    outcomes: dict[str, int]
+    """Number of samples by outcome; outcomes that did not occur are left out."""
+
+    error_codes: dict[str, int]
+    """Number of judged samples that show each error code, most frequent first."""
+
+    compile_at_k: dict[str, float]
+    """By k: chance 0-1 that one of k samples compiles, mean over prompts; see the top level."""
+
+    pass_at_k: dict[str, float]
+    """By k: chance 0-1 that one of k samples passes, mean over prompts; see the top level."""
+
+
+class Diversity(Described):
+    """How much the programs differ from one another."""
+
+    unique_programs: int
+    """Number of distinct programs, compared byte by byte."""
+
+    unique_share: float | None
+    """unique_programs / total_samples, 0-1; null without samples."""
+
+
+class Degeneration(Described):
+    """Signs that the model has stopped writing code. Shares are of total_samples."""
+
+    n_repetition: int
+    """Samples that were ended because they repeated themselves."""
+
+    n_truncated: int
+    """Samples that were cut off by the limit of new tokens."""
+
+    n_empty: int
+    """Samples whose completion is empty or white space."""
+
+    repetition_share: float | None
+    """n_repetition / total_samples, 0-1; null without samples."""
+
+    truncated_share: float | None
+    """n_truncated / total_samples, 0-1; null without samples."""
+
+    empty_share: float | None
+    """n_empty / total_samples, 0-1; null without samples."""
+
+
+class Timing(Described):
+    """Where the time of the last invocation went; samples found on disk cost none of it.
+
+    Sampling and compiling overlap, and several programs compile at once, so the parts do not add up
+    to the whole.
+    """
+
+    wall_s: float
+    """From start to end, seconds."""
+
+    startup_s: float
+    """Until the first sample was asked for, loading the checkpoint included, seconds."""
+
+    sampling_s: float
+    """Time the sampler was busy: prefill_s + decode_s, seconds."""
+
+    prefill_s: float
+    """Reading prompts, seconds."""
+
+    decode_s: float
+    """Writing tokens, seconds."""
+
+    compiling_s: float
+    """Time in the sandbox, summed over its slots, seconds."""
+
+    queue_s: float
+    """Time that completions waited for a slot, summed over samples, seconds."""
+
+    other_s: float
+    """wall_s - startup_s - sampling_s, not below 0: compiling alone, and ours; seconds."""
+
+    n_prompt_tokens: int
+    """Prompt tokens that were read."""
+
+    n_generated_tokens: int
+    """Tokens of the completions."""
+
+    n_wasted_tokens: int
+    """Tokens that were decoded and thrown away (past a stop, empty rows)."""
+
+    n_resumed_samples: int
+    """Samples that were found on disk, judged already."""
+
+
+class Sampling(Described):
+    """How completions were drawn and cut."""
+
+    temperature: float
+    """Sampling temperature; 0 is greedy."""
+
+    top_k: int
+    """The k likeliest tokens were kept; 0 kept all."""
+
+    top_p: float
+    """The smallest set of tokens with this probability was kept, 0-1; 1 kept all."""
+
+    max_tokens: int
+    """Most new tokens of one completion."""
+
+    seed: int
+    """Seed of the run; each sample has its own, derived from it."""
+
+    n_samples: int
+    """Number of samples that were asked for, over all prompts."""
+
+    extract: str
+    """How the program was cut out of a completion."""
+
+    options: dict[str, Scalar]
+    """Whatever else changes the texts; empty when nothing does."""
+
+
+class PromptTests(Described):
+    """What the tests of a prompt said."""
+
+    n_tests: int
+    """Number of tests of the prompt."""
+
+    judged: int
+    """Number of judged samples."""
+
+    passed: int
+    """Number of judged samples that passed every test."""
+
+    pass_rate: float | None
+    """100 * passed / judged, percent 0-100; null when nothing was judged."""
+
+
+class PromptResults(Described):
+    """The samples of one prompt."""
+
+    prompt: str
+    """The text that opens the item to be written."""
+
+    n_samples: int
+    """Number of samples."""
+
+    compile_success: int
+    """Number of judged samples whose program compiled."""
+
+    avg_lines: float | None
+    """Mean number of non-empty lines of a program; null without samples."""
+
+    common_errors: tuple[str, ...]
+    """Distinct messages of the compiler, as `error[E0308]: mismatched types`; most frequent first,
+    at most 10."""
+
+    sample_outputs: tuple[str, ...]
+    """The first completions, at most 3, each cut at 2000 characters."""
+
+    id: str
+    """Name of the prompt in its set."""
+
+    prompt_set: str
+    """Name of the prompt set."""
+
+    language: Language
+    """Language of the programs."""
+
+    category: str
+    """Group that the prompt belongs to."""
+
+    judged: int
+    """Number of samples in the denominator: all but infra_error."""
+
+    compile_success_rate: float | None
+    """100 * compile_success / judged, percent 0-100; null when nothing was judged."""
+
+    avg_functions: float | None
+    """Mean number of functions of a program; null when none could be analysed."""
+
+    avg_complexity: float | None
+    """Mean complexity (1 + branches) of a program; null when none could be analysed."""
+
+    outcomes: dict[str, int]
+    """Number of samples by outcome; outcomes that did not occur are left out."""
+
+    error_codes: dict[str, int]
+    """Number of judged samples that show each error code, most frequent first."""
+
+    compile_at_k: dict[str, float]
+    """By k: chance 0-1 that one of k samples compiles; left out where k > judged."""
+
+    pass_at_k: dict[str, float]
+    """By k: chance 0-1 that one of k samples passes every test; left out where k > judged, and
+    empty when no tests were run."""
+
+    tests: PromptTests | None
+    """What the tests said; null when the run does not run tests or the prompt has none."""
+
+
+class RunWarning(Described):
+    """Something that a reader of the numbers must know."""
+
+    code: str
+    """Name of the warning, for programs."""
+
+    message: str
+    """The warning in one line, for people."""
