@@ -1,0 +1,229 @@
+"""The command line: words in, one function called, exit code out. Imports nothing heavy."""
+
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from codebench import __version__
+from codebench.errors import CodebenchError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class _Main(click.Group):
+    """Turns our errors into one line and their exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
+        """Run a command; see the base class."""
+        try:
+            return super().invoke(ctx)
+        except CodebenchError as error:
+            _fail(str(error), error.exit_code, debug=bool(ctx.params.get("debug")))
+        except KeyboardInterrupt:
+            _fail("interrupted; the same command goes on from here", 130, debug=False)
+        except BrokenPipeError:
+            sys.stderr.close()
+            ctx.exit(0)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:  # noqa: BLE001 - the last line of defence: one line, no traceback
+            message = f"internal error: {type(error).__name__}: {error}".replace("\n", " ")
+            debug = bool(ctx.params.get("debug"))
+            hint = "" if debug else " (codebench --debug shows where)"
+            _fail(message + hint, 1, debug=debug)
+
+
+def _fail(message: str, exit_code: int, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    click.echo(f"codebench: {message}", err=True)
+    raise click.exceptions.Exit(exit_code)
+
+
+@click.group(
+    cls=_Main, context_settings={"auto_envvar_prefix": "CODEBENCH", "max_content_width": 100}
+)
+@click.version_option(__version__)
+@click.option("--debug", is_flag=True, help="Show a traceback with every error.")
+def main(debug: bool) -> None:
+    r"""Does this checkpoint write code that compiles?
+
+    \b
+    codebench run --checkpoint step_10000 --n-samples 100 --output results.json
+    jq '.compile_success_rate' results_5k.json results_10k.json
+    """
+
+
+SANDBOX_OPTION = click.option(
+    "--sandbox",
+    type=click.Choice(["auto", "docker", "bubblewrap", "none"]),
+    default="auto",
+    show_default=True,
+    help="What isolates the programs; none is for trusted programs only.",
+)
+
+
+def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    """Read a duration: 600, 600s, 30m, 30min, 2h."""
+    if value is None:
+        return None
+    units = {"h": 3600.0, "min": 60.0, "m": 60.0, "s": 1.0, "": 1.0}
+    number = value.rstrip("abcdefghijklmnopqrstuvwxyz ")
+    unit = value[len(number) :].strip()
+    try:
+        seconds = float(number) * units[unit]
+    except (ValueError, KeyError):
+        raise click.BadParameter(f"{value!r} is no duration: 600, 600s, 30min, 2h") from None
+    if not 0 < seconds < float("inf"):
+        raise click.BadParameter(f"{value!r} must be more than nothing")
+    return seconds
+
+
+@main.command()
+@click.option("--checkpoint", required=True, help="Path, step_10000, 10000 or latest.")
+@click.option(
+    "--checkpoint-root",
+    type=click.Path(path_type=Path),
+    help="Folder that names are looked up in.  [default: ./checkpoints]",
+)
+@click.option("--n-samples", type=click.IntRange(min=1), help="Samples in total.  [default: 100]")
+@click.option("--samples-per-prompt", type=click.IntRange(min=1), help="Instead of --n-samples.")
+@click.option(
+    "--prompts",
+    multiple=True,
+    default=("rust-basics",),
+    show_default=True,
+    help="Prompt set, by name or TOML file; may be repeated.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N prompts of each set.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--temperature", type=click.FloatRange(min=0), default=0.8, show_default=True)
+@click.option("--top-k", type=click.IntRange(min=0), default=50, show_default=True)
+@click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True)
+@click.option("--max-tokens", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option(
+    "--extract",
+    type=click.Choice(["auto", "raw", "chat"]),
+    default="auto",
+    show_default=True,
+    help="How the program is cut out of a completion.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Rows that decode together.")
+@SANDBOX_OPTION
+@click.option(
+    "--slots", type=click.IntRange(min=1), help="Programs compiled at a time.  [default: cores]"
+)
+@click.option("--timeout", callback=_seconds, help="End the run after this: 600s, 30min, 2h.")
+@click.option("--run-dir", type=click.Path(path_type=Path), help="[default: runs/<run_id>]")
+@click.option("--max-infra-errors", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--output",
+    default="benchmark_results.json",
+    show_default=True,
+    help="File to write; - is stdout.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and check that it can be.")
+def run(**options: Any) -> None:  # noqa: ANN401 - click's own types, checked by RunConfig
+    r"""Sample from a checkpoint, compile what it wrote, write results.json.
+
+    The same command again goes on where it was stopped; a larger --n-samples only adds.
+
+    \b
+    codebench run --checkpoint step_10000 --n-samples 100 --output results.json
+    """
+    from codebench.commands.run import run_command
+
+    raise click.exceptions.Exit(run_command(options))
+
+
+@main.command()
+@SANDBOX_OPTION
+@click.option("--image", is_flag=True, help="Print the image that this version wants, and stop.")
+@click.option("--build-image", is_flag=True, help="Build that image, and stop.")
+@click.option(
+    "--build-network",
+    envvar="CODEBENCH_BUILD_NETWORK",
+    help="Network of the build steps, as `host`.",
+)
+def doctor(sandbox: str, image: bool, build_image: bool, build_network: str | None) -> None:
+    r"""Check what a run needs on this machine, each thing with its fix.
+
+    \b
+    codebench doctor
+    """
+    from codebench.commands import doctor as room
+
+    if image:
+        room.print_image()
+    elif build_image:
+        room.build_image(build_network)
+    else:
+        raise click.exceptions.Exit(room.examine(sandbox))
+
+
+@main.command()
+def schema() -> None:
+    r"""Print the JSON Schema of results.json.
+
+    \b
+    codebench schema > results.schema.json
+    """
+    import orjson
+
+    from codebench.results.model import results_schema
+
+    click.echo(orjson.dumps(results_schema(), option=orjson.OPT_INDENT_2).decode())
+
+
+@main.group()
+def prompts() -> None:
+    r"""List, show and check prompt sets.
+
+    \b
+    codebench prompts list
+    """
+
+
+@prompts.command("list")
+def prompts_list() -> None:
+    r"""List the built-in prompt sets.
+
+    \b
+    codebench prompts list
+    """
+    from codebench.commands.prompts import list_sets
+
+    list_sets()
+
+
+@prompts.command("show")
+@click.argument("name")
+@click.argument("prompt_id", required=False)
+def prompts_show(name: str, prompt_id: str | None) -> None:
+    r"""Show the prompts of the set NAME, or one prompt whole.
+
+    \b
+    codebench prompts show rust-basics factorial
+    """
+    from codebench.commands.prompts import show_set
+
+    show_set(name, prompt_id)
+
+
+@prompts.command("check")
+@click.argument("names", nargs=-1)
+@SANDBOX_OPTION
+def prompts_check(names: tuple[str, ...], sandbox: str) -> None:
+    r"""Prove in the sandbox that references compile and pass, and that wrong programs fail.
+
+    \b
+    codebench prompts check rust-basics my_prompts.toml
+    """
+    from codebench.commands.prompts import check_sets
+
+    raise click.exceptions.Exit(check_sets(names, sandbox))

@@ -1,0 +1,1 @@
+"""What the commands do. One module a command; `codebench/cli.py` only reads the words."""

@@ -1,0 +1,102 @@
+"""What a run shows on stderr at its end: the results as a table, and where the time went."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from codebench.checkpoints.checkpoint import Checkpoint
+from codebench.plan import Plan
+from codebench.prompts.model import PromptSet
+from codebench.results.model import Results
+from codebench.run_config import RunConfig
+from codebench.sandbox.execution import SandboxInfo
+
+_SHOWN_ERRORS = 5
+
+
+def print_results(results: Results, run_dir: Path) -> None:
+    """Print the table to stderr. Every text of the model's is shown as plain text."""
+    console = Console(stderr=True)
+    console.print(_prompts_table(results))
+    for line in _summary(results):
+        console.print(Text(line), soft_wrap=True)
+    for warning in results.warnings:
+        console.print(Text(f"warning: {warning.message}", style="yellow"), soft_wrap=True)
+    console.print(Text(f"samples: {run_dir}/samples.jsonl"), soft_wrap=True)
+
+
+def _prompts_table(results: Results) -> Table:
+    table = Table(title=f"Benchmark Results: {results.checkpoint}", title_justify="left")
+    table.add_column("prompt", no_wrap=True)
+    table.add_column("compiled", justify="right", no_wrap=True, min_width=8)
+    table.add_column("rate", justify="right", no_wrap=True, min_width=5)
+    table.add_column("most frequent error", overflow="ellipsis", no_wrap=True)
+    for prompt in results.samples_by_prompt:
+        rate = prompt.compile_success_rate
+        table.add_row(
+            Text(prompt.id),
+            f"{prompt.compile_success}/{prompt.judged}",
+            "-" if rate is None else f"{rate:.0f} %",
+            Text(prompt.common_errors[0] if prompt.common_errors else ""),
+        )
+    return table
+
+
+def _summary(results: Results) -> list[str]:
+    lines = []
+    rate, wilson = results.compile_success_rate, results.intervals.compile_success_rate.wilson
+    if rate is not None and wilson is not None:
+        lines.append(
+            f"Compilation: {results.compiled}/{results.judged} ({rate:.1f} %), "
+            f"95 % interval {wilson.low:.1f} to {wilson.high:.1f} for these prompts"
+        )
+    outcomes = ", ".join(f"{name} {count}" for name, count in results.outcomes.items())
+    lines.append(f"Outcomes: {outcomes or 'none'}")
+    lines.append(
+        f"Code: {_number(results.avg_lines)} lines, {_number(results.avg_functions)} functions, "
+        f"complexity {_number(results.avg_complexity)} per sample; "
+        f"{results.diversity.unique_programs} distinct programs"
+    )
+    errors = list(results.error_codes.items())[:_SHOWN_ERRORS]
+    if errors:
+        lines.append("Errors: " + ", ".join(f"{code} in {n}" for code, n in errors))
+    timing = results.timing
+    lines.append(
+        f"Time: {timing.wall_s:.1f} s = start-up {timing.startup_s:.1f} + sampling "
+        f"{timing.sampling_s:.1f} + rest {timing.other_s:.1f}; compiling "
+        f"{timing.compiling_s:.1f} beside it; {_number(results.tokens_per_second)} tokens/s"
+    )
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def plan_table(
+    config: RunConfig,
+    checkpoint: Checkpoint,
+    prompt_sets: tuple[PromptSet, ...],
+    plan: Plan,
+    sandbox: SandboxInfo,
+) -> str:
+    """Return what a run would do, in lines."""
+    rustc = (sandbox.rustc or "").split("\n")[0]
+    sets = ", ".join(f"{s.name} {s.version} ({s.sha256[:12]})" for s in prompt_sets)
+    counts = sorted({planned.n_samples for planned in plan.prompts})
+    sampling = " ".join(f"{k}={v}" for k, v in config.sampling.model_dump().items())
+    return "\n".join(
+        [
+            f"checkpoint  {checkpoint.path} ({checkpoint.format}, step {checkpoint.step}, "
+            f"{checkpoint.fingerprint[:12]})",
+            f"prompts     {sets}",
+            f"samples     {plan.n_samples} over {len(plan.prompts)} prompts, "
+            f"{' or '.join(map(str, counts))} each",
+            f"sampling    {sampling} seed={config.seed}",
+            f"sandbox     {sandbox.kind}, {sandbox.n_slots} slots, {rustc}, "
+            f"Python {sandbox.python}",
+            "nothing was sampled (--dry-run)",
+        ]
+    )
