@@ -7,6 +7,7 @@ environment, limits, toolchain), so nothing stale is ever served.
 import hashlib
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -24,7 +25,7 @@ from codebench.sandbox.execution import MAX_SOURCE_BYTES, Execution, Sandbox, St
 from codebench.store.record import SampleRecord, SampleTimes, valid_text
 
 _KEPT_DIAGNOSTICS = 20
-_REMEMBERED_EXECUTIONS = 4096
+_REMEMBERED_EXECUTIONS = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +40,48 @@ class Compiled:
 
 
 class _Remembered:
-    """Executions by key, the latest few thousand; one that is running is waited for."""
+    """Executions by key: the latest few thousand, and those that are running now."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, Future[Compiled]] = OrderedDict()
+        self._known: OrderedDict[str, Compiled] = OrderedDict()
+        self._running: dict[str, Future[Compiled]] = {}
         self._lock = Lock()
 
-    def claim(self, key: str) -> tuple[Future[Compiled], bool]:
-        """Return the future of an execution and whether the caller must fill it."""
+    def get(self, key: str, make: Callable[[], Compiled]) -> tuple[Compiled, bool]:
+        """Return the execution of `key` and whether it was there; else `make` it, once at a time.
+
+        Raises:
+            SandboxError: if `make` does, here and for everybody who waits for it.
+        """
         with self._lock:
-            known = self._known.get(key)
-            if known is not None:
+            if key in self._known:
                 self._known.move_to_end(key)
-                return known, False
-            future: Future[Compiled] = Future()
-            self._known[key] = future
+                return self._known[key], True
+            running = self._running.get(key)
+            mine: Future[Compiled] = Future()
+            if running is None:
+                self._running[key] = mine
+        if running is not None:
+            return running.result(), True
+        try:
+            made = make()
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        else:
+            mine.set_result(made)
+            self.put(key, made)
+            return made, False
+        finally:
+            with self._lock:
+                del self._running[key]
+
+    def put(self, key: str, compiled: Compiled) -> None:
+        """Remember one execution, and forget the one that was not asked for the longest."""
+        with self._lock:
+            self._known[key] = compiled
             if len(self._known) > _REMEMBERED_EXECUTIONS:
                 self._known.popitem(last=False)
-            return future, True
-
-    def forget(self, key: str) -> None:
-        """Drop an execution that failed, so that the next one tries again."""
-        with self._lock:
-            self._known.pop(key, None)
 
 
 class Judge:
@@ -76,10 +96,8 @@ class Judge:
     def remember(self, record: SampleRecord) -> None:
         """Take over the execution of a stored sample, so that its program is not run again."""
         if record.execution_key is not None and record.executions and record.outcome.judged:
-            future, mine = self._remembered.claim(record.execution_key)
-            if mine:
-                compiled = Compiled(record.executions[0], record.diagnostics, record.n_warnings)
-                future.set_result(compiled)
+            compiled = Compiled(record.executions[0], record.diagnostics, record.n_warnings)
+            self._remembered.put(record.execution_key, compiled)
 
     def judge(self, completion: Completion, *, queue_ms: float) -> SampleRecord:
         """Return the record of one completion; a failure of ours becomes an infra_error record."""
@@ -95,7 +113,7 @@ class Judge:
             step = RULES[program.language].compile_step(source)
             key = self._execution_key(step)
             try:
-                compiled, reused = self._compile(key, step, program)
+                compiled, reused = self._remembered.get(key, lambda: self._compile(step, program))
             except SandboxError as failure:
                 outcome, error = Outcome.INFRA_ERROR, str(failure)
             else:
@@ -132,23 +150,12 @@ class Judge:
             error=error,
         )
 
-    def _compile(self, key: str, step: Step, program: Program) -> tuple[Compiled, bool]:
-        future, mine = self._remembered.claim(key)
-        if not mine:
-            return future.result(), True
-        try:
-            result = self._sandbox.run(step)
-            said = RULES[program.language].read_diagnostics(result)
-        except BaseException as error:
-            self._remembered.forget(key)
-            future.set_exception(error)
-            raise
+    def _compile(self, step: Step, program: Program) -> Compiled:
+        result = self._sandbox.run(step)
+        said = RULES[program.language].read_diagnostics(result)
         errors_first = sorted(said, key=lambda d: d.level is not DiagnosticLevel.ERROR)
         n_warnings = sum(d.level is DiagnosticLevel.WARNING for d in said)
-        future.set_result(
-            Compiled(result.execution, tuple(errors_first[:_KEPT_DIAGNOSTICS]), n_warnings)
-        )
-        return future.result(), False
+        return Compiled(result.execution, tuple(errors_first[:_KEPT_DIAGNOSTICS]), n_warnings)
 
     def _execution_key(self, step: Step) -> str:
         digest = hashlib.sha256()

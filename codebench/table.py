@@ -28,11 +28,12 @@ def print_results(results: Results, run_dir: Path) -> None:
 
 
 def _prompts_table(results: Results) -> Table:
-    table = Table(title=f"Benchmark Results: {results.checkpoint}", title_justify="left")
+    title = f"Benchmark Results: {results.checkpoint}"
+    table = Table(title=Text(title), title_justify="left", expand=True)
     table.add_column("prompt", no_wrap=True)
-    table.add_column("compiled", justify="right", no_wrap=True, min_width=8)
-    table.add_column("rate", justify="right", no_wrap=True, min_width=5)
-    table.add_column("most frequent error", overflow="ellipsis", no_wrap=True)
+    table.add_column("compiled", justify="right", no_wrap=True)
+    table.add_column("rate", justify="right", no_wrap=True)
+    table.add_column("most frequent error", overflow="ellipsis", no_wrap=True, ratio=1)
     for prompt in results.samples_by_prompt:
         rate = prompt.compile_success_rate
         table.add_row(

@@ -31,8 +31,8 @@ class ReplayedCompletion(BaseModel):
 class ReplaySampler:
     """A `Sampler` that finds the completion of a request by prompt id and index.
 
-    The file is read only as far as the requests need; a request is answered from what was read
-    before where that holds it.
+    The file is read only as far as the requests need, and each completion is handed out once, so
+    memory stays flat where the requests come in the order of the file.
     """
 
     def __init__(self, source: Path | Iterable[ReplayedCompletion]) -> None:
@@ -84,7 +84,7 @@ class ReplaySampler:
             if line is None:
                 raise UsageError(f"{self._name} has no sample {index} of prompt {prompt_id!r}")
             self._read.setdefault((line.prompt_id, line.index), line)
-        return self._read[key]
+        return self._read.pop(key)
 
 
 def _read(path: Path) -> Iterator[ReplayedCompletion]:

@@ -1,0 +1,5 @@
+"""`python -m codebench`."""
+
+from codebench.cli import main
+
+main()
