@@ -1,10 +1,12 @@
 """The command line: words in, one function called, exit code out. Imports nothing heavy."""
 
+import math
+import re
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 
@@ -15,7 +17,16 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class _Main(click.Group):
-    """Turns our errors into one line and their exit code."""
+    """Turns our errors, and click's, into one line and their exit code."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words before the command; see the base class."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            _fail(_usage_message(error), 2, debug="--debug" in args)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
         """Run a command; see the base class."""
@@ -28,7 +39,11 @@ class _Main(click.Group):
         except BrokenPipeError:
             sys.stderr.close()
             ctx.exit(0)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.exceptions.NoArgsIsHelpError, click.exceptions.Exit, click.Abort):
+            raise
+        except click.UsageError as error:
+            _fail(_usage_message(error), 2, debug=bool(ctx.params.get("debug")))
+        except click.ClickException:
             raise
         except Exception as error:  # noqa: BLE001 - the last line of defence: one line, no traceback
             message = f"internal error: {type(error).__name__}: {error}".replace("\n", " ")
@@ -37,7 +52,12 @@ class _Main(click.Group):
             _fail(message + hint, 1, debug=debug)
 
 
-def _fail(message: str, exit_code: int, *, debug: bool) -> None:
+def _usage_message(error: click.UsageError) -> str:
+    command = error.ctx.command_path if error.ctx else "codebench"
+    return f"{' '.join(error.format_message().split()).rstrip('.')} (see `{command} --help`)"
+
+
+def _fail(message: str, exit_code: int, *, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exc()
     click.echo(f"codebench: {message}", err=True)
@@ -50,12 +70,12 @@ def _fail(message: str, exit_code: int, *, debug: bool) -> None:
 @click.version_option(__version__)
 @click.option("--debug", is_flag=True, help="Show a traceback with every error.")
 def main(debug: bool) -> None:
-    r"""Does this checkpoint write code that compiles?
+    """Does this checkpoint write code that compiles?
 
     \b
     codebench run --checkpoint step_10000 --n-samples 100 --output results.json
     jq '.compile_success_rate' results_5k.json results_10k.json
-    """
+    """  # noqa: D301 - click wants the character, not the two
 
 
 SANDBOX_OPTION = click.option(
@@ -83,6 +103,20 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
     return seconds
 
 
+def _finite(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
+    """Refuse nan and inf, which every range lets through."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number that can be used")
+    return value
+
+
+def _device(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    """Refuse a name that no machine has, before torch is loaded."""
+    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", value) is None:
+        raise click.BadParameter(f"{value!r} is unknown: give auto, cpu, cuda or cuda:N")
+    return value
+
+
 @main.command()
 @click.option("--checkpoint", required=True, help="Path, step_10000, 10000 or latest.")
 @click.option(
@@ -100,11 +134,43 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
     help="Prompt set, by name or TOML file; may be repeated.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N prompts of each set.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--temperature", type=click.FloatRange(min=0), default=0.8, show_default=True)
-@click.option("--top-k", type=click.IntRange(min=0), default=50, show_default=True)
-@click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True)
-@click.option("--max-tokens", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="The same seed draws the same samples.",
+)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    callback=_finite,
+    default=0.8,
+    show_default=True,
+    help="0 takes the likeliest token.",
+)
+@click.option(
+    "--top-k",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    help="Draw from the k likeliest tokens; 0 draws from all.",
+)
+@click.option(
+    "--top-p",
+    type=click.FloatRange(0, 1, min_open=True),
+    callback=_finite,
+    default=1.0,
+    show_default=True,
+    help="Draw from the likeliest tokens that reach this probability together.",
+)
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Longest completion, in tokens.",
+)
 @click.option(
     "--extract",
     type=click.Choice(["auto", "raw", "chat"]),
@@ -112,15 +178,31 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
     show_default=True,
     help="How the program is cut out of a completion.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--device",
+    callback=_device,
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda or cuda:N.",
+)
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows that decode together.")
 @SANDBOX_OPTION
 @click.option(
     "--slots", type=click.IntRange(min=1), help="Programs compiled at a time.  [default: cores]"
 )
 @click.option("--timeout", callback=_seconds, help="End the run after this: 600s, 30min, 2h.")
-@click.option("--run-dir", type=click.Path(path_type=Path), help="[default: runs/<run_id>]")
-@click.option("--max-infra-errors", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    help="Where the samples are kept.  [default: runs/<run_id>]",
+)
+@click.option(
+    "--max-infra-errors",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Samples that may fail through our fault before the run ends with exit code 4.",
+)
 @click.option(
     "--output",
     default="benchmark_results.json",
@@ -129,13 +211,13 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and check that it can be.")
 def run(**options: Any) -> None:  # noqa: ANN401 - click's own types, checked by RunConfig
-    r"""Sample from a checkpoint, compile what it wrote, write results.json.
+    """Sample from a checkpoint, compile what it wrote, write results.json.
 
     The same command again goes on where it was stopped; a larger --n-samples only adds.
 
     \b
     codebench run --checkpoint step_10000 --n-samples 100 --output results.json
-    """
+    """  # noqa: D301 - click wants the character, not the two
     from codebench.commands.run import run_command
 
     raise click.exceptions.Exit(run_command(options))
@@ -151,11 +233,11 @@ def run(**options: Any) -> None:  # noqa: ANN401 - click's own types, checked by
     help="Network of the build steps, as `host`.",
 )
 def doctor(sandbox: str, image: bool, build_image: bool, build_network: str | None) -> None:
-    r"""Check what a run needs on this machine, each thing with its fix.
+    """Check what a run needs on this machine, each thing with its fix.
 
     \b
     codebench doctor
-    """
+    """  # noqa: D301 - click wants the character, not the two
     from codebench.commands import doctor as room
 
     if image:
@@ -168,11 +250,11 @@ def doctor(sandbox: str, image: bool, build_image: bool, build_network: str | No
 
 @main.command()
 def schema() -> None:
-    r"""Print the JSON Schema of results.json.
+    """Print the JSON Schema of results.json.
 
     \b
     codebench schema > results.schema.json
-    """
+    """  # noqa: D301 - click wants the character, not the two
     import orjson
 
     from codebench.results.model import results_schema
@@ -182,20 +264,20 @@ def schema() -> None:
 
 @main.group()
 def prompts() -> None:
-    r"""List, show and check prompt sets.
+    """List, show and check prompt sets.
 
     \b
     codebench prompts list
-    """
+    """  # noqa: D301 - click wants the character, not the two
 
 
 @prompts.command("list")
 def prompts_list() -> None:
-    r"""List the built-in prompt sets.
+    """List the built-in prompt sets.
 
     \b
     codebench prompts list
-    """
+    """  # noqa: D301 - click wants the character, not the two
     from codebench.commands.prompts import list_sets
 
     list_sets()
@@ -205,11 +287,11 @@ def prompts_list() -> None:
 @click.argument("name")
 @click.argument("prompt_id", required=False)
 def prompts_show(name: str, prompt_id: str | None) -> None:
-    r"""Show the prompts of the set NAME, or one prompt whole.
+    """Show the prompts of the set NAME, or one prompt whole.
 
     \b
     codebench prompts show rust-basics factorial
-    """
+    """  # noqa: D301 - click wants the character, not the two
     from codebench.commands.prompts import show_set
 
     show_set(name, prompt_id)
@@ -219,11 +301,11 @@ def prompts_show(name: str, prompt_id: str | None) -> None:
 @click.argument("names", nargs=-1)
 @SANDBOX_OPTION
 def prompts_check(names: tuple[str, ...], sandbox: str) -> None:
-    r"""Prove in the sandbox that references compile and pass, and that wrong programs fail.
+    """Prove in the sandbox that references compile and pass, and that wrong programs fail.
 
     \b
     codebench prompts check rust-basics my_prompts.toml
-    """
+    """  # noqa: D301 - click wants the character, not the two
     from codebench.commands.prompts import check_sets
 
     raise click.exceptions.Exit(check_sets(names, sandbox))

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 _PLAIN_INTERVAL_S = 10.0
+_BAR_CHARS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +25,11 @@ class Snapshot:
 
     def line(self) -> str:
         """Return the snapshot in one line."""
-        parts = [
-            f"generated {self.n_generated}/{self.n_samples}",
-            f"compiled {self.n_judged}/{self.n_samples}",
-        ]
+        parts = [f"generated {self.n_generated}, compiled {self.n_judged} of {self.n_samples}"]
         if self.tokens_per_second is not None:
             parts.append(f"{self.tokens_per_second:.0f} tok/s")
         if self.n_judged:
-            parts.append(f"compile rate {100 * self.n_compiled / self.n_judged:.1f} %")
+            parts.append(f"{100 * self.n_compiled / self.n_judged:.1f} % compile")
         if self.left_s is not None:
             parts.append(f"{_minutes(self.left_s)} left")
         return " · ".join(parts)
@@ -129,10 +127,13 @@ class LiveProgress:
     def show(self, snapshot: Callable[[], Snapshot]) -> None:
         """See `Progress`."""
         now = snapshot()
+        line = now.line()
+        width = min(_BAR_CHARS, self._console.width - len(line) - 2)
         share = now.n_judged / now.n_samples if now.n_samples else 1.0
-        filled = round(24 * share)
-        bar = self._text("━" * filled, style="green") + self._text("━" * (24 - filled), style="dim")
-        self._live.update(bar + self._text(f" {now.line()}"))
+        filled = round(max(0, width) * share)
+        bar = self._text("━" * filled, style="green")
+        bar.append("━" * (width - filled), style="dim").append(f" {line}" if width > 0 else line)
+        self._live.update(bar)
 
 
 def open_progress() -> Progress:

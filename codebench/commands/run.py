@@ -8,7 +8,7 @@ from typing import Any
 
 from codebench.checkpoints.checkpoint import Checkpoint
 from codebench.checkpoints.resolve import resolve_checkpoint
-from codebench.errors import EnvironmentProblem
+from codebench.errors import EnvironmentProblem, UsageError
 from codebench.extract import ExtractMode
 from codebench.plan import Plan, make_plan
 from codebench.progress import open_progress
@@ -47,6 +47,8 @@ def run_command(options: Mapping[str, Any]) -> int:
 
 def _config(options: Mapping[str, Any]) -> RunConfig:
     per_prompt, n_samples = options["samples_per_prompt"], options["n_samples"]
+    if per_prompt and n_samples:
+        raise UsageError("--n-samples and --samples-per-prompt say the same thing: give one")
     return RunConfig(
         checkpoint=options["checkpoint"],
         checkpoint_root=options["checkpoint_root"],
@@ -113,7 +115,7 @@ def _run(
     plan: Plan,
     output: str,
 ) -> int:
-    from codebench.run import execute
+    from codebench.start import execute
     from codebench.table import print_results
 
     if plan.n_samples < len(plan.prompts):

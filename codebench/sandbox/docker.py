@@ -50,7 +50,7 @@ def image_name() -> str:
     """Return the tag of the image that this version needs: a hash over all that goes into it."""
     digest = hashlib.sha256(data_path("Dockerfile").read_bytes())
     for path in sorted(data_path("sandbox").rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
+        if path.suffix in {".py", ".json"}:
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return f"codebench-sandbox:{digest.hexdigest()[:12]}"
 

@@ -1,0 +1,162 @@
+"""Open what a run needs, the slow things side by side, and hand it to the loop in `run.py`."""
+
+import contextlib
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from codebench.analysis.client import Analyzer
+from codebench.checkpoints.checkpoint import Checkpoint
+from codebench.judge import Judge
+from codebench.machine import describe_environment
+from codebench.plan import Plan
+from codebench.progress import Progress
+from codebench.prompts.model import PromptSet
+from codebench.results.aggregate import Aggregator
+from codebench.run import Finished, Run, Tools
+from codebench.run_config import RunConfig
+from codebench.sampling.completion import Sampler
+from codebench.sandbox.choose import open_sandbox
+from codebench.sandbox.pool import SlotPool
+from codebench.store.manifest import (
+    CheckpointInfo,
+    Environment,
+    Manifest,
+    PromptSetInfo,
+    RunIdentity,
+    utc_now,
+)
+from codebench.store.run_directory import RunDirectory
+
+_DECIDES_TEXTS = ("dtype",)
+"""Facts of the sampler that change what it writes."""
+
+
+def default_run_dir(run_id: str) -> Path:
+    """Return where a run lives when nobody says otherwise."""
+    return Path("runs") / run_id
+
+
+def identify(
+    config: RunConfig, fingerprint: str, prompt_sets: Sequence[PromptSet], sampler: Sampler
+) -> RunIdentity:
+    """Return what decides the texts of the samples and their judgement."""
+    facts = sampler.describe()
+    return RunIdentity(
+        checkpoint=fingerprint,
+        prompt_sets={prompt_set.name: prompt_set.sha256 for prompt_set in prompt_sets},
+        sampling=config.sampling,
+        seed=config.seed,
+        extract=config.extract,
+        options={name: facts[name] for name in _DECIDES_TEXTS if name in facts},
+    )
+
+
+def execute(
+    config: RunConfig,
+    checkpoint: Checkpoint,
+    prompt_sets: Sequence[PromptSet],
+    plan: Plan,
+    progress: Progress,
+) -> Finished:
+    """Run to the end and write results.json into the run's directory.
+
+    Raises:
+        CodebenchError: if the run cannot start or go on; what was judged is kept.
+        KeyboardInterrupt: after everything judged so far is on disk.
+    """
+    started = time.monotonic()
+    progress.say(
+        f"{checkpoint.path}: {plan.n_samples} samples over {len(plan.prompts)} prompts, loading"
+    )
+    with contextlib.ExitStack() as stack:
+        executor = stack.enter_context(ThreadPoolExecutor(max_workers=1))
+        opening = executor.submit(
+            open_sandbox, config.sandbox, n_slots=config.n_slots, notify=progress.say
+        )
+        stack.callback(_close_when_open, opening)
+        sampler = _open_sampler(config, checkpoint, progress, opening)
+        sandbox = opening.result()
+        environment = describe_environment(sandbox.info(), dict(sampler.describe()))
+        identity = identify(config, checkpoint.fingerprint, prompt_sets, sampler)
+        manifest = _manifest(identity, checkpoint, prompt_sets, environment)
+        path = config.run_dir or default_run_dir(manifest.run_id)
+        directory = stack.enter_context(RunDirectory.open(path, manifest))
+        analyzer = stack.enter_context(Analyzer())
+        tools = Tools(
+            sampler=sampler,
+            judge=Judge(sandbox, analyzer, extract=config.extract),
+            n_workers=sandbox.info().n_slots,
+            directory=directory,
+            progress=progress,
+        )
+        aggregator = Aggregator(_asked(plan, prompt_sets))
+        run = Run(config, plan, tools, aggregator=aggregator, started=started)
+        return run.finish(environment)
+
+
+def _close_when_open(opening: "Future[SlotPool]") -> None:
+    if not opening.cancel() and opening.exception() is None:
+        opening.result().close()
+
+
+def _open_sampler(
+    config: RunConfig, checkpoint: Checkpoint, progress: Progress, opening: "Future[SlotPool]"
+) -> Sampler:
+    if opening.done():
+        opening.result()  # no sandbox: say so before torch is loaded
+    from codebench.sampling.opening import open_sampler
+
+    sampler = open_sampler(
+        checkpoint,
+        config.sampling,
+        device=config.device,
+        batch_size=config.batch_size,
+        notify=progress.say,
+    )
+    facts = sampler.describe()
+    progress.say(f"sampling on {facts['device']} in {facts['dtype']}, {facts['rows']} rows")
+    return sampler
+
+
+def _manifest(
+    identity: RunIdentity,
+    checkpoint: Checkpoint,
+    prompt_sets: Sequence[PromptSet],
+    environment: Environment,
+) -> Manifest:
+    return Manifest(
+        run_id=identity.run_id(checkpoint.path.name),
+        created=utc_now(),
+        identity=identity,
+        checkpoint=str(checkpoint.path),
+        checkpoint_info=CheckpointInfo(
+            path=str(checkpoint.path),
+            format=checkpoint.format,
+            fingerprint=checkpoint.fingerprint,
+            step=checkpoint.step,
+        ),
+        prompt_sets=tuple(
+            PromptSetInfo(
+                name=prompt_set.name,
+                version=prompt_set.version,
+                language=prompt_set.language,
+                n_prompts=len(prompt_set.prompts),
+                sha256=prompt_set.sha256,
+            )
+            for prompt_set in prompt_sets
+        ),
+        environment=environment,
+    )
+
+
+def _asked(plan: Plan, prompt_sets: Sequence[PromptSet]) -> tuple[PromptSet, ...]:
+    """Return the sets, cut to the prompts that the plan asks."""
+    asked = {(planned.prompt_set, planned.prompt.id) for planned in plan.prompts}
+
+    def cut(whole: PromptSet) -> PromptSet:
+        prompts = tuple(prompt for prompt in whole.prompts if (whole.name, prompt.id) in asked)
+        return whole.model_copy(update={"prompts": prompts})
+
+    return tuple(map(cut, prompt_sets))
