@@ -29,7 +29,7 @@ import isolate
 _LENGTHS = struct.Struct("!II")
 _MAX_FRAME = 64 * 1024 * 1024
 _TICK_S = 0.05
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_COUNTED = (b"RssAnon:", b"RssShmem:")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _OOM_COUNTERS = ("/sys/fs/cgroup/memory/memory.oom_control", "/sys/fs/cgroup/memory.events")
 
@@ -70,19 +70,18 @@ def _oom_kills() -> int:
 
 
 def _usage(pids: list[int]) -> tuple[float, int]:
-    """Return CPU seconds (reaped children included) and private resident bytes of `pids`."""
-    ticks = pages = 0
+    """Return CPU seconds (reaped children included) and resident bytes (no files) of `pids`."""
+    ticks = kib = 0
     for pid in pids:
         try:
             with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
                 fields = file.read().rpartition(b")")[2].split()
-            with open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123
-                _, resident, shared = file.read().split()[:3]
+            with open(f"/proc/{pid}/status", "rb") as file:  # noqa: PTH123
+                kib += sum(int(line.split()[1]) for line in file if line.startswith(_COUNTED))
         except OSError:
             continue  # it ended meanwhile
         ticks += sum(map(int, fields[11:15]))
-        pages += int(resident) - int(shared)
-    return ticks / _TICKS_PER_S, pages * _PAGE
+    return ticks / _TICKS_PER_S, kib * 1024
 
 
 class _Stream:

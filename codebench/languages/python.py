@@ -28,7 +28,8 @@ with warnings.catch_warnings(record=True) as caught:
     try:
         compile(source, "program.py", "exec", dont_inherit=True)
     except SyntaxError as error:
-        say("error", error.msg, type(error).__name__, error.lineno, error.offset)
+        column = error.offset if error.lineno else None  # line 0, column -1: no place
+        say("error", error.msg, type(error).__name__, error.lineno or None, column)
         status = 1
     except (ValueError, MemoryError, RecursionError, OverflowError) as error:
         say("error", error, type(error).__name__, None, None)

@@ -34,6 +34,7 @@ _CRASH_LINES = (
     "error: rustc interrupted by SIGSEGV",
     "failed to spawn",
 )
+_NO_THREAD = "Os { code: 11, kind: WouldBlock"  # within a line; what stands before it differs
 # gcc and bfd by name: the toolchain's lld wrapper needs /proc, and /usr/bin/cc leads through /etc
 _ORACLE = """
 import subprocess, sys
@@ -108,7 +109,7 @@ def _read_line(line: bytes) -> Iterator[Diagnostic]:
             yield from _read_message(message)
         return
     text = line.decode(errors="backslashreplace").strip()
-    if text.startswith(_CRASH_LINES):
+    if text.startswith(_CRASH_LINES) or _NO_THREAD in text:
         yield Diagnostic(
             level=DiagnosticLevel.ERROR,
             code=None,
@@ -122,10 +123,10 @@ def _read_message(message: dict[str, Any]) -> Iterator[Diagnostic]:
     text, level = str(message.get("message", "")), message.get("level")
     if level == "error: internal compiler error":
         level, text = "error", f"error: internal compiler error: {text}"
-    if level not in {"error", "warning"} or text.startswith(_SUMMARIES):
+    if level not in {"error", "warning"}:
         return
-    if level == "warning" and not message.get("spans"):
-        return  # "2 warnings emitted"
+    if not message.get("spans") and (level == "warning" or text.startswith(_SUMMARIES)):
+        return  # "2 warnings emitted", "aborting due to 1 previous error"
     code = message.get("code")
     spans = [span for span in message.get("spans", []) if span.get("is_primary")]
     place = spans[0] if spans else {}

@@ -81,7 +81,8 @@ class Diagnostic(BaseModel, frozen=True, extra="forbid"):
 
 _TIME = {StoppedBy.CPU_TIME, StoppedBy.WALL_TIME}
 _OUT_OF_MEMORY = "memory allocation of "
-_STARVED = "failed to spawn"
+_STARVED = "Os { code: 11, kind: WouldBlock"
+_PANICKED, _SIGABRT = 101, 6
 
 
 def compile_outcome(
@@ -99,11 +100,15 @@ def compile_outcome(
     """
     stopped = execution.stopped_by
     said = [diagnostic.message for diagnostic in diagnostics]
-    if any(message.startswith(_STARVED) for message in said):
+    # the words alone prove nothing: a program has `compile_error!` for saying them
+    if execution.exit_code == _PANICKED and any(_STARVED in text for text in said):
         return Outcome.INFRA_ERROR
     if stopped in _TIME:
         return Outcome.COMPILE_TIMEOUT
-    if stopped is StoppedBy.MEMORY or any(text.startswith(_OUT_OF_MEMORY) for text in said):
+    aborted = execution.signal == _SIGABRT
+    if stopped is StoppedBy.MEMORY or (
+        aborted and any(text.startswith(_OUT_OF_MEMORY) for text in said)
+    ):
         return Outcome.COMPILE_OOM
     if stopped is StoppedBy.OUTPUT:
         return Outcome.COMPILE_ERROR

@@ -18,6 +18,7 @@ from typing import Any
 import docker
 import docker.errors
 import requests.exceptions
+import urllib3.exceptions
 from docker.types import LogConfig, Ulimit
 
 from codebench.errors import EnvironmentProblem, SandboxError
@@ -31,6 +32,13 @@ _OWNER_LABEL, _BOOT_LABEL = "codebench.owner_pid", "codebench.boot_id"
 _SUPERVISOR_BYTES = 96 * MIB
 _STREAM_HEADER = struct.Struct("!BxxxL")
 _STDERR = 2
+_FOREIGN = (
+    docker.errors.DockerException,
+    docker.errors.StreamParseError,  # the one class of docker's that is no DockerException
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,  # a stream that breaks off while it is read
+    OSError,
+)
 
 
 @contextlib.contextmanager
@@ -41,8 +49,9 @@ def _docker_errors(doing: str) -> Iterator[None]:
     except docker.errors.ImageNotFound as error:
         raise SandboxError(f"docker: no such image while {doing}") from error
     except docker.errors.APIError as error:
-        raise SandboxError(f"docker refused {doing}: {error.explanation}") from error
-    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+        reason = str(error.explanation or error).replace("\n", " ")
+        raise SandboxError(f"docker refused {doing}: {reason}") from error
+    except _FOREIGN as error:
         raise SandboxError(f"docker failed {doing}: {error}".replace("\n", " ")) from error
 
 

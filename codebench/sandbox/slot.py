@@ -67,6 +67,8 @@ class Slot:
             facts = json.loads(header)
         except ValueError as error:
             raise SandboxError("a slot broke the protocol: its answer is not JSON") from error
+        if not isinstance(facts, dict):
+            raise SandboxError("a slot broke the protocol: its answer is no object")
         return facts, body
 
     def close(self) -> None:
@@ -80,7 +82,7 @@ def _patience_s(limits: Limits) -> float:
 
 def _read_facts(step: Step, facts: dict[str, Any], output: bytes) -> StepResult:
     try:
-        kept = facts.pop("kept_stdout")
+        kept = int(facts.pop("kept_stdout"))
         execution = Execution(stage=step.stage, **facts)
     except (KeyError, TypeError, ValueError) as error:
         raise SandboxError("a slot broke the protocol: its facts are incomplete") from error

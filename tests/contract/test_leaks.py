@@ -1,0 +1,74 @@
+"""Nothing that one program leaves is found by the next."""
+
+from collections.abc import Callable
+
+import pytest
+
+from codebench.sandbox.execution import StepResult
+
+Run = Callable[..., StepResult]
+_IPC = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+_CASES = {
+    "work directory": ("open('x', 'w')", "import os; print(os.path.exists('x'))"),
+    "hidden file": ("open('.x', 'w')", "import os; print(os.path.exists('.x'))"),
+    "tmp": ("open('/tmp/x', 'w')", "import os; print(os.listdir('/tmp') != [])"),
+    "shared memory file": (
+        "open('/dev/shm/x', 'w')",
+        "import os; print(os.listdir('/dev/shm') != [])",
+    ),
+    "shared memory": (
+        _IPC + "libc.shmget(4660, 4096, 0o1666)",
+        _IPC + "print(libc.shmget(4660, 4096, 0o666) >= 0)",
+    ),
+    "semaphore": (
+        _IPC + "assert libc.semget(4660, 1, 0o1666) >= 0",
+        _IPC + "print(libc.semget(4660, 1, 0o666) >= 0)",
+    ),
+    "message queue": (
+        _IPC + "assert libc.msgget(4660, 0o1666) >= 0",
+        _IPC + "print(libc.msgget(4660, 0o666) >= 0)",
+    ),
+    "posix message queue": (
+        _IPC + "assert libc.mq_open(b'/x', 0o102, 0o666, None) >= 0",
+        _IPC + "print(libc.mq_open(b'/x', 0o2) >= 0)",
+    ),
+    "umask and directory": (
+        "import os; os.umask(0o777); os.chdir('/')",
+        "import os; print((os.umask(0), os.getcwd()) != (0o022, '/w'))",
+    ),
+    "host name": (
+        _IPC + "libc.sethostname(b'x', 1)",
+        "import os; print(os.uname().nodename == 'x')",
+    ),
+    "changed program": (
+        "import os; os.chmod('program.py', 0); os.unlink('program.py')",
+        "import os; print(os.stat('program.py').st_mode & 0o777 != 0o755)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("leave", "look"), _CASES.values(), ids=_CASES)
+def test_nothing_is_left(python: Run, leave: str, look: str) -> None:
+    """One program leaves something of this kind; the next does not find it."""
+    first, second = python(leave), python(look)
+    assert first.execution.exit_code == 0, first.stderr
+    assert second.stdout == b"False\n", second.stderr
+
+
+def test_keyrings_are_closed(python: Run) -> None:
+    """Keys, which live in no namespace, cannot be made at all."""
+    result = python(
+        _IPC + "print(libc.syscall(248, b'user', b'x', b'y', 1, -5), ctypes.get_errno())\n"
+        "print(libc.syscall(250, 0, -5, 1), ctypes.get_errno())"
+    )
+    assert result.stdout == b"-1 1\n-1 1\n"
+
+
+def test_a_lock_is_let_go(python: Run) -> None:
+    """A lock on a file that all programs can open ends with the program that took it."""
+    take = (
+        "import fcntl, os\nlock = open('/usr/bin/python3', 'rb')\n"
+        "fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)\nprint('taken')\n"
+        "if os.fork() == 0: os.setsid(); os.read(0, 1); __import__('time').sleep(600)\n"
+    )
+    assert [python(take).stdout, python(take).stdout] == [b"taken\n", b"taken\n"]
