@@ -26,14 +26,13 @@ class _Main(click.Group):
         except click.exceptions.NoArgsIsHelpError:
             raise
         except click.UsageError as error:
-            _fail(_usage_message(error), 2, debug="--debug" in args)
+            _fail(*_told(error), debug="--debug" in args)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
         """Run a command; see the base class."""
+        debug = bool(ctx.params.get("debug"))
         try:
             return super().invoke(ctx)
-        except CodebenchError as error:
-            _fail(str(error), error.exit_code, debug=bool(ctx.params.get("debug")))
         except KeyboardInterrupt:
             _fail("interrupted; the same command goes on from here", 130, debug=False)
         except BrokenPipeError:
@@ -41,20 +40,24 @@ class _Main(click.Group):
             ctx.exit(0)
         except (click.exceptions.NoArgsIsHelpError, click.exceptions.Exit, click.Abort):
             raise
-        except click.UsageError as error:
-            _fail(_usage_message(error), 2, debug=bool(ctx.params.get("debug")))
-        except click.ClickException:
-            raise
         except Exception as error:  # noqa: BLE001 - the last line of defence: one line, no traceback
-            message = f"internal error: {type(error).__name__}: {error}".replace("\n", " ")
-            debug = bool(ctx.params.get("debug"))
-            hint = "" if debug else " (codebench --debug shows where)"
-            _fail(message + hint, 1, debug=debug)
+            _fail(*_told(error), debug=debug)
 
 
-def _usage_message(error: click.UsageError) -> str:
-    command = error.ctx.command_path if error.ctx else "codebench"
-    return f"{' '.join(error.format_message().split()).rstrip('.')} (see `{command} --help`)"
+def _told(error: Exception) -> tuple[str, int]:
+    """Return the line and the exit code of an error."""
+    if isinstance(error, CodebenchError):
+        return str(error), error.exit_code
+    if isinstance(error, click.ClickException):
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        command = context.command_path if context else "codebench"
+        said = " ".join(error.format_message().split()).rstrip(".")
+        return f"{said} (see `{command} --help`)", error.exit_code
+    if isinstance(error, OSError):
+        where = f" at {error.filename}" if error.filename else ""
+        return f"the system refused{where}: {error.strerror or error}", 3
+    message = f"internal error: {type(error).__name__}: {error}".replace("\n", " ")
+    return f"{message} (codebench --debug shows where)", 1
 
 
 def _fail(message: str, exit_code: int, *, debug: bool) -> NoReturn:

@@ -122,12 +122,14 @@ class Run:
             )
 
     def _sample_and_judge(self) -> None:
+        # daemons: a second Ctrl-C, which breaks the wait below, must still end the process
         workers = [
-            threading.Thread(target=self._work, name=f"judge-{i}") for i in range(self._n_workers)
+            threading.Thread(target=self._work, name=f"judge-{i}", daemon=True)
+            for i in range(self._n_workers)
         ]
-        for worker in workers:
-            worker.start()
         try:
+            for worker in workers:  # an interrupt can come here already
+                worker.start()
             self._sample()
         except BaseException:
             self._stop.set()
@@ -136,7 +138,8 @@ class Run:
             for _ in workers:
                 self._put(None)
             for worker in workers:
-                worker.join()
+                if worker.is_alive():
+                    worker.join()
         if self._failure is not None:
             raise self._failure
 

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from codebench.analysis.client import Analyzer
@@ -28,6 +28,9 @@ from codebench.store.manifest import (
     utc_now,
 )
 from codebench.store.run_directory import RunDirectory
+
+_NO_SANDBOX_S = 0.3
+"""A machine without any sandbox has said so by then, seconds."""
 
 _DECIDES_TEXTS = ("dtype",)
 """Facts of the sampler that change what it writes."""
@@ -104,6 +107,7 @@ def _close_when_open(opening: "Future[SlotPool]") -> None:
 def _open_sampler(
     config: RunConfig, checkpoint: Checkpoint, progress: Progress, opening: "Future[SlotPool]"
 ) -> Sampler:
+    wait([opening], timeout=_NO_SANDBOX_S)
     if opening.done():
         opening.result()  # no sandbox: say so before torch is loaded
     from codebench.sampling.opening import open_sampler

@@ -40,6 +40,8 @@ def run_command(options: Mapping[str, Any]) -> int:
     checkpoint = resolve_checkpoint(config.checkpoint, root=config.checkpoint_root)
     if output != STDOUT:
         _check_writable(Path(output))
+    if config.run_dir is not None and config.run_dir.exists() and not config.run_dir.is_dir():
+        raise UsageError(f"--run-dir {config.run_dir} is a file: name a folder")
     if options["dry_run"]:
         return _dry_run(config, checkpoint, prompt_sets, plan)
     return _run(config, checkpoint, prompt_sets, plan, output)
@@ -96,10 +98,12 @@ def _check_writable(path: Path) -> None:
 def _dry_run(
     config: RunConfig, checkpoint: Checkpoint, prompt_sets: tuple[PromptSet, ...], plan: Plan
 ) -> int:
+    from codebench.sampling.device import choose_device
     from codebench.sandbox.choose import open_sandbox
     from codebench.table import plan_table
 
     progress = open_progress()
+    choose_device(config.device)
     sandbox = open_sandbox(config.sandbox, n_slots=config.n_slots, notify=progress.say)
     try:
         progress.say(plan_table(config, checkpoint, prompt_sets, plan, sandbox.info()))

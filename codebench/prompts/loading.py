@@ -165,7 +165,9 @@ def _validated(model: type[Model], table: dict[str, object], where: str) -> Mode
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        found = error.errors(include_url=False)
+    unknown = (problem for problem in found if problem["type"] == "extra_forbidden")
+    first = next(unknown, found[0])  # a misspelt key is also a missing one: say the former
     key, *places = first["loc"]
     if first["type"] == "extra_forbidden":
         close = get_close_matches(str(key), model.model_fields, n=1)
