@@ -108,10 +108,11 @@ class DockerBackend:
                 docker.from_env(timeout=_PING_TIMEOUT_S).ping()
                 self._client = docker.from_env(timeout=_API_TIMEOUT_S)
         except SandboxError as error:
-            raise EnvironmentProblem(
-                "no Docker daemon answers: start it (`systemctl start docker`) and join the group "
-                f"docker, or use --sandbox bubblewrap ({error})"
-            ) from error
+            if "PermissionError" in str(error):
+                reason = "this user may not talk to the Docker daemon: join the group docker"
+            else:
+                reason = "no Docker daemon answers: start it (`systemctl start docker`)"
+            raise EnvironmentProblem(f"{reason}, or use --sandbox bubblewrap") from error
         name = image_name()
         try:
             with _docker_errors("looking for the image"):
