@@ -1,6 +1,7 @@
-"""What a checkpoint is: a directory of weights and tokenizer that was found, checked and named."""
+"""What a checkpoint is: weights and a tokenizer that were found, checked and named."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -9,6 +10,12 @@ class CheckpointFormat(StrEnum):
     """A layout of files that codebench can load."""
 
     HUGGINGFACE = "huggingface"
+    PEFT = "peft"
+    NANOGPT = "nanogpt"
+    NANOCHAT = "nanochat"
+    NANOCHAT_TERNARY = "nanochat-rs-ternary"
+    CUSTOM = "custom"
+    """Opened by a function of the user's."""
 
 
 class FingerprintKind(StrEnum):
@@ -23,12 +30,12 @@ class FingerprintKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointEntry:
-    """A directory that looks like a checkpoint; its files are not checked."""
+    """A directory or file that looks like a checkpoint; nothing in it is checked."""
 
     path: Path
     format: CheckpointFormat
     step: int | None
-    """Training step, from the directory's name or the trainer's state; None when neither says."""
+    """Training step, from the name or from what the trainer wrote; None when neither says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +51,9 @@ class CheckpointFiles:
     n_embedding_rows: int | None
     """Rows of the input embedding, padding included; None when neither weights nor config say."""
 
+    step: int | None = None
+    """Training step that the files say; None where only the name may tell."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
@@ -53,10 +63,18 @@ class Checkpoint:
     """As the user typed it."""
 
     path: Path
+    """The directory, or the file where a format keeps several checkpoints in one."""
+
     format: CheckpointFormat
     step: int | None
     fingerprint: str
-    """SHA-256 (hex) over weights, tokenizer and configuration: what identifies the model."""
+    """SHA-256 (hex) over weights, tokenizer, configuration and settings: what the model is."""
 
     fingerprint_kind: FingerprintKind
     files: CheckpointFiles
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What the user decided with `--set` where the files leave it open."""
+
+    loader: str | None = None
+    """`package.module:function` that opens a checkpoint of the format `custom`."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from codebench.checkpoints.checkpoint import FingerprintKind
+from codebench.checkpoints.settings import Settings
 from codebench.errors import EnvironmentProblem
 
 FULL_LIMIT_BYTES = 1 << 30
@@ -16,9 +17,14 @@ _N_BLOCKS = 64
 
 
 def fingerprint(
-    paths: Iterable[Path], *, full_limit_bytes: int = FULL_LIMIT_BYTES
+    paths: Iterable[Path],
+    *,
+    settings: Settings | None = None,
+    full_limit_bytes: int = FULL_LIMIT_BYTES,
 ) -> tuple[str, FingerprintKind]:
     """Return the SHA-256 (hex) over names and content of `paths`, and how much of them it read.
+
+    What the user decided with `--set` is part of it.
 
     Known problem: a sampled fingerprint misses a change that lies between the blocks. Two steps of
     a training differ nearly everywhere, so it tells checkpoints apart.
@@ -26,18 +32,20 @@ def fingerprint(
     Raises:
         EnvironmentProblem: if a file cannot be read.
     """
-    ordered = sorted(set(paths), key=lambda path: path.name)
+    files = set(paths)
     try:
-        total_bytes = sum(path.stat().st_size for path in ordered)
+        total_bytes = sum(path.stat().st_size for path in files)
         is_full = total_bytes <= full_limit_bytes
         kind = FingerprintKind.FULL if is_full else FingerprintKind.SAMPLED
-        whole = hashlib.sha256(kind.encode())
-        for path in ordered:
+        lines = []
+        for path in files:
             digest = _full_digest(path) if is_full else _sampled_digest(path)
-            whole.update(f"\n{path.name} {path.stat().st_size} {digest}".encode())
+            lines.append(f"\n{path.name} {path.stat().st_size} {digest}")
     except OSError as error:
         raise EnvironmentProblem(f"cannot read {error.filename}: {error.strerror}") from error
-    return whole.hexdigest(), kind
+    lines.sort()  # by name; files of one name, in several folders, by content
+    lines += [f"\n{name}={value}" for name, value in sorted((settings or {}).items())]
+    return hashlib.sha256("".join((kind, *lines)).encode()).hexdigest(), kind
 
 
 def _full_digest(path: Path) -> str:

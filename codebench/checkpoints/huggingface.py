@@ -2,24 +2,28 @@
 
 Covers: one weights file or shards with an index, the directories of the HF Trainer (whose tokenizer
 may lie one level up), vocabularies that do not fit the embedding. Does not cover: pickled weights
-(`pytorch_model.bin`) and LoRA adapters, which are named in the error.
+(`pytorch_model.bin`, `adapter_model.bin`), which are named in the error.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from codebench.checkpoints.checkpoint import CheckpointFiles
 from codebench.checkpoints.safetensors_header import read_safetensors_header
+from codebench.checkpoints.settings import Settings, check_names
+from codebench.checkpoints.tokenizer_files import (
+    check_fit,
+    count_ids,
+    given_tokenizer,
+    in_folder,
+    read_json,
+)
 from codebench.errors import EnvironmentProblem, UsageError
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer.model")
-"""Files that hold a vocabulary; any of them except merges.txt is enough."""
 
-_TOKENIZER_EXTRAS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 _CONFIG_FILES = (CONFIG, "generation_config.json")
 _EMBEDDING_ENDS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight")
 
@@ -41,50 +45,32 @@ def explain_what_is_missing(path: Path) -> str:
     return f"looked for {', '.join(missing)}"
 
 
-def check_huggingface(path: Path) -> CheckpointFiles:
+def check_huggingface(
+    path: Path, tokenizer: Path | None = None, settings: Settings | None = None
+) -> CheckpointFiles:
     """Check every file of the directory `path`.
 
     Raises:
         UsageError: if the tokenizer is missing or does not fit the weights.
         EnvironmentProblem: if a file is missing from the shards, cut short, or not readable.
     """
+    check_names(settings or {}, (), owner="a Hugging Face directory")
     config = read_json(path / CONFIG)
     weights = _weight_files(path)
     shapes: dict[str, tuple[int, ...]] = {}
     for file in weights:
         shapes.update(read_safetensors_header(file).shapes)
-    tokenizer = _tokenizer_files(path)
-    n_ids = _count_tokenizer_ids(tokenizer)
+    files = _tokenizer_files(path) if tokenizer is None else given_tokenizer(tokenizer)
+    n_ids = count_ids(files)
     n_rows = _count_embedding_rows(shapes, config)
-    if n_ids is not None and n_rows is not None and n_ids > n_rows:
-        raise UsageError(
-            f"the tokenizer does not fit the weights: {tokenizer[0]} has ids up to {n_ids - 1}, "
-            f"the embedding has {n_rows} rows; is it the tokenizer of another model?"
-        )
+    check_fit(files, n_ids=n_ids, n_rows=n_rows)
     return CheckpointFiles(
         weights=weights,
-        tokenizer=tokenizer,
+        tokenizer=files,
         config=tuple(path / name for name in _CONFIG_FILES if (path / name).is_file()),
         n_tokenizer_ids=n_ids,
         n_embedding_rows=n_rows,
     )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        EnvironmentProblem: if the file cannot be read or is not a JSON object.
-    """
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise EnvironmentProblem(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise EnvironmentProblem(f"{path} is not valid JSON; still being written?") from error
-    if not isinstance(content, dict):
-        raise EnvironmentProblem(f"{path} is not a JSON object")
-    return content
 
 
 def _weight_files(path: Path) -> tuple[Path, ...]:
@@ -105,33 +91,13 @@ def _weight_files(path: Path) -> tuple[Path, ...]:
 
 def _tokenizer_files(path: Path) -> tuple[Path, ...]:
     for folder in (path, path.parent):
-        vocabularies = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
-        if any(file.name != "merges.txt" for file in vocabularies):
-            extras = (folder / name for name in _TOKENIZER_EXTRAS)
-            return (*vocabularies, *(file for file in extras if file.is_file()))
+        found = in_folder(folder)
+        if found:
+            return found
     raise UsageError(
         f"{path} has no tokenizer: looked for tokenizer.json, vocab.json and tokenizer.model there "
         "and one level up; save it beside the weights (tokenizer.save_pretrained)"
     )
-
-
-def _count_tokenizer_ids(files: tuple[Path, ...]) -> int | None:
-    """Return the largest id + 1, or None for a vocabulary that is not JSON."""
-    by_name = {file.name: file for file in files}
-    ids: list[int] = []
-    try:
-        if "tokenizer.json" in by_name:
-            content = read_json(by_name["tokenizer.json"])
-            vocab = content["model"]["vocab"]
-            ids += vocab.values() if isinstance(vocab, dict) else range(len(vocab))
-            ids += (token["id"] for token in content.get("added_tokens") or ())
-        elif "vocab.json" in by_name:
-            ids += read_json(by_name["vocab.json"]).values()
-        if ids and "added_tokens.json" in by_name:
-            ids += read_json(by_name["added_tokens.json"]).values()
-        return max(ids) + 1 if ids else None
-    except (KeyError, TypeError) as error:
-        raise EnvironmentProblem(f"{files[0]} is not the file of a tokenizer") from error
 
 
 def _count_embedding_rows(shapes: dict[str, tuple[int, ...]], config: dict[str, Any]) -> int | None:

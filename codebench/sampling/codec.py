@@ -1,7 +1,7 @@
 """Turn text into token ids and back, also piece by piece while a completion grows."""
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -11,14 +11,44 @@ _LONGEST_WAIT_TOKENS = 4
 """A UTF-8 character has at most four bytes; what is incomplete after that many tokens stays so."""
 
 
-class TokenCodec:
-    """A tokenizer, with the special tokens that it adds by itself and no others."""
+class Codec(Protocol):
+    """The vocabulary of a model, whatever library or file it comes from."""
 
-    def __init__(self, tokenizer: "Tokenizer", eos_ids: Collection[int]) -> None:
+    @property
+    def n_ids(self) -> int:
+        """Largest token id + 1."""
+        ...
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a prompt, with the begin token that the model was trained with."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of `ids`, special tokens left out, broken UTF-8 as U+FFFD."""
+        ...
+
+    def new_text(self, prompt_ids: Sequence[int], new_ids: Sequence[int]) -> str:
+        """Return what `new_ids` add to the text of `prompt_ids`."""
+        ...
+
+
+def added_text(codec: Codec, prompt_ids: Sequence[int], new_ids: Sequence[int]) -> str:
+    """Return what `new_ids` add to the text of `prompt_ids`."""
+    before, whole = codec.decode(prompt_ids), codec.decode([*prompt_ids, *new_ids])
+    return whole[len(before) :] if whole.startswith(before) else codec.decode(new_ids)
+
+
+class TokenCodec:
+    """A tokenizer, with the special tokens that it adds by itself, or the begin token given."""
+
+    def __init__(
+        self, tokenizer: "Tokenizer", eos_ids: Collection[int], *, bos_id: int | None = None
+    ) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
         self._eos_ids = frozenset(eos_ids)
+        self._bos_id = bos_id
 
     @property
     def n_ids(self) -> int:
@@ -34,6 +64,8 @@ class TokenCodec:
         ids, is_special = list(encoding.ids), encoding.special_tokens_mask
         while ids and is_special[len(ids) - 1] and ids[-1] in self._eos_ids and len(ids) > 1:
             ids.pop()
+        if self._bos_id is not None and ids[:1] != [self._bos_id]:
+            ids.insert(0, self._bos_id)
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -42,8 +74,7 @@ class TokenCodec:
 
     def new_text(self, prompt_ids: Sequence[int], new_ids: Sequence[int]) -> str:
         """Return what `new_ids` add to the text of `prompt_ids`."""
-        before, whole = self.decode(prompt_ids), self.decode([*prompt_ids, *new_ids])
-        return whole[len(before) :] if whole.startswith(before) else self.decode(new_ids)
+        return added_text(self, prompt_ids, new_ids)
 
 
 class TextStream:
@@ -53,7 +84,7 @@ class TextStream:
     new text. An incomplete UTF-8 character is held back until its bytes are there.
     """
 
-    def __init__(self, codec: TokenCodec, prompt_ids: Sequence[int]) -> None:
+    def __init__(self, codec: Codec, prompt_ids: Sequence[int]) -> None:
         self._codec = codec
         self._window = list(prompt_ids[-_LONGEST_WAIT_TOKENS:])
         self._n_settled = len(self._window)

@@ -4,8 +4,7 @@ Covers: every causal model of transformers whose memory is a key/value cache alo
 too. Does not cover: state-space and hybrid models, and models that bring their own Python code.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,81 +13,21 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from codebench.checkpoints.checkpoint import Checkpoint
-from codebench.checkpoints.huggingface import read_json
+from codebench.checkpoints.tokenizer_files import VOCABULARY_FILES, read_json
 from codebench.errors import EnvironmentProblem, UsageError
 from codebench.sampling.codec import TokenCodec
-from codebench.sampling.completion import (
-    Completion,
-    SampleRequest,
-    SamplerTiming,
-    SamplingParams,
-)
 from codebench.sampling.device import choose_dtype
-from codebench.sampling.engine import RowEngine
 from codebench.sampling.loaded_model import LoadedModel
+from codebench.sampling.row_sampler import Notify, RowSampler
+from codebench.sampling.tokenizers_json import open_tokenizer_json
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-Notify = Callable[[str], None]
-"""Takes one line for the user's stderr."""
-
 _PLAIN_LAYERS = {DynamicLayer, DynamicSlidingWindowLayer}
 """Kinds of memory that are nothing but keys and values; a subclass may keep more."""
 
-_ROWS_ON_CPU = 32  # measured: 1260, 1630, 1230 tokens/s with 16, 32, 64 rows (6 layers of 256)
-_ROWS_ON_GPU = 64
-
-
-class HuggingFaceSampler:
-    """A `Sampler` over one loaded checkpoint."""
-
-    def __init__(
-        self,
-        loaded: LoadedModel,
-        params: SamplingParams,
-        *,
-        batch_size: int | None = None,
-        load_s: float = 0.0,
-    ) -> None:
-        is_cpu = loaded.device.type == "cpu"
-        self._n_rows = batch_size or (_ROWS_ON_CPU if is_cpu else _ROWS_ON_GPU)
-        self._load_s = load_s
-        self._loaded = loaded
-        self._engine = RowEngine(loaded, params, n_rows=self._n_rows)
-
-    def sample(self, requests: Iterable[SampleRequest]) -> Iterator[Completion]:
-        """Yield one completion per request, as they finish; pulls requests lazily.
-
-        Raises:
-            EnvironmentProblem: if the GPU has too little memory for the rows.
-        """
-        try:
-            yield from self._engine.run(requests)
-        except torch.OutOfMemoryError as error:
-            raise EnvironmentProblem(
-                f"{self._loaded.device} ran out of memory with {self._n_rows} rows: "
-                f"use --batch-size {max(1, self._n_rows // 2)} or --device cpu"
-            ) from error
-
-    def timing(self) -> SamplerTiming:
-        """Return where the time went so far."""
-        return replace(self._engine.timing(), load_s=self._load_s)
-
-    def describe(self) -> dict[str, str | int | float]:
-        """Return facts for results.json."""
-        return {
-            "engine": "rows",
-            "model_type": str(self._loaded.model.config.model_type),
-            "n_parameters": sum(p.numel() for p in self._loaded.model.parameters()),
-            "device": _device_name(self._loaded.device),
-            "dtype": str(self._loaded.dtype).removeprefix("torch."),
-            "rows": self._n_rows,
-            "n_threads": torch.get_num_threads(),
-            "determinism": "token-level: independent of batch, order and shard up to rounding",
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        }
+HuggingFaceSampler = RowSampler
 
 
 def load_huggingface(
@@ -102,6 +41,10 @@ def load_huggingface(
     """
     dtype = choose_dtype(device)
     model = _load_model(checkpoint, dtype)
+    config = read_json(checkpoint.path / "config.json")
+    stored = config.get("dtype", config.get("torch_dtype"))
+    if stored in ("bfloat16", "float16") and dtype is torch.float32:
+        notify(f"{checkpoint.path} is stored in {stored} and computed in float32 on {device}")
     model.to(device)  # type: ignore[arg-type]  # the wrapper hides the signature
     tokenizer = _load_tokenizer(checkpoint)
     eos_ids = _eos_ids(checkpoint, tokenizer)
@@ -119,6 +62,8 @@ def load_huggingface(
     max_positions = getattr(text_config, "max_position_embeddings", None)
     return LoadedModel(
         model=model,
+        model_type=str(model.config.model_type),
+        n_parameters=sum(p.numel() for p in model.parameters()),
         codec=codec,
         device=device,
         dtype=dtype,
@@ -166,13 +111,12 @@ def _load_model(checkpoint: Checkpoint, dtype: torch.dtype) -> PreTrainedModel:
 
 
 def _load_tokenizer(checkpoint: Checkpoint) -> "Tokenizer":
-    from tokenizers import Tokenizer
-
-    paths = {path.name: path for path in checkpoint.files.tokenizer}
-    folder = checkpoint.files.tokenizer[0].parent
+    files = checkpoint.files.tokenizer
+    paths = {path.name: path for path in files}
+    if "tokenizer.json" in paths or files[0].name not in VOCABULARY_FILES:
+        return open_tokenizer_json(paths.get("tokenizer.json", files[0]))
+    folder = files[0].parent
     try:
-        if "tokenizer.json" in paths:
-            return Tokenizer.from_file(str(paths["tokenizer.json"]))
         slow = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         backend: Tokenizer = slow.backend_tokenizer
     except Exception as error:  # tokenizers raises bare Exception
@@ -197,9 +141,3 @@ def _eos_ids(checkpoint: Checkpoint, tokenizer: "Tokenizer") -> frozenset[int]:
             token_id = tokenizer.token_to_id(content) if isinstance(content, str) else None
             found.update([] if token_id is None else [token_id])
     return frozenset(found)
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    return str(device)

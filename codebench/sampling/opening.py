@@ -3,59 +3,48 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
 
 from codebench.checkpoints.checkpoint import Checkpoint, CheckpointFormat
 from codebench.errors import UsageError
 from codebench.sampling.completion import Sampler, SamplingParams
 
+if TYPE_CHECKING:
+    import torch
+
+    from codebench.sampling.loaded_model import LoadedModel
+    from codebench.sampling.row_sampler import Notify
+
 _MAX_ROWS = 4096
 
 
 class Loader(Protocol):
-    """Opens a sampler over a checkpoint of one format."""
+    """Loads a checkpoint of one format."""
 
     def __call__(
-        self,
-        checkpoint: Checkpoint,
-        params: SamplingParams,
-        *,
-        device: str,
-        batch_size: int | None,
-        n_threads: int | None,
-        notify: Callable[[str], None],
-    ) -> Sampler:
-        """Load `checkpoint`; the arguments are those of `open_sampler`."""
+        self, checkpoint: Checkpoint, device: "torch.device", *, notify: "Notify"
+    ) -> "LoadedModel":
+        """Load `checkpoint` to `device`; `notify` takes lines for the user."""
         ...
 
 
-def _open_huggingface(
-    checkpoint: Checkpoint,
-    params: SamplingParams,
-    *,
-    device: str,
-    batch_size: int | None,
-    n_threads: int | None,
-    notify: Callable[[str], None],
-) -> Sampler:
-    started = time.perf_counter()
-    # Read once, when torch is imported: threads that wait sleep instead of burning the cores that
-    # the sandbox compiles on.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from codebench.sampling.device import choose_device, set_threads
-
-    where = choose_device(device)  # a wrong name fails before the slower import
-    from codebench.sampling.huggingface import HuggingFaceSampler, load_huggingface
-
-    set_threads(n_threads)
-    loaded = load_huggingface(checkpoint, where, notify=notify)
-    load_s = time.perf_counter() - started
-    return HuggingFaceSampler(loaded, params, batch_size=batch_size, load_s=load_s)
+def _load(checkpoint: Checkpoint, device: "torch.device", *, notify: "Notify") -> "LoadedModel":
+    """Call the loader of the checkpoint's format; only that one is imported."""
+    module, function = LOADERS[checkpoint.format]
+    load: Loader = getattr(import_module(f"codebench.sampling.{module}"), function)
+    return load(checkpoint, device, notify=notify)
 
 
-LOADERS: Mapping[CheckpointFormat, Loader] = {
-    CheckpointFormat.HUGGINGFACE: _open_huggingface,
+LOADERS: Mapping[CheckpointFormat, tuple[str, str]] = {
+    CheckpointFormat.HUGGINGFACE: ("huggingface", "load_huggingface"),
+    CheckpointFormat.PEFT: ("peft", "load_adapted"),
+    CheckpointFormat.NANOGPT: ("nanogpt", "load_nanogpt"),
+    CheckpointFormat.NANOCHAT: ("nanochat", "load_nanochat"),
+    CheckpointFormat.NANOCHAT_TERNARY: ("ternary", "load_ternary"),
+    CheckpointFormat.CUSTOM: ("custom", "load_custom"),
 }
+"""Module of this room and function that load a format."""
 
 
 def open_sampler(
@@ -83,11 +72,16 @@ def open_sampler(
     """
     if batch_size is not None and not 1 <= batch_size <= _MAX_ROWS:
         raise UsageError(f"batch size {batch_size} is out of range: give 1 to {_MAX_ROWS}")
-    return LOADERS[checkpoint.format](
-        checkpoint,
-        params,
-        device=device,
-        batch_size=batch_size,
-        n_threads=n_threads,
-        notify=notify,
-    )
+    started = time.perf_counter()
+    # Read once, when torch is imported: threads that wait sleep instead of burning the cores that
+    # the sandbox compiles on.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from codebench.sampling.device import choose_device, set_threads
+
+    where = choose_device(device)  # a wrong name fails before the slower import
+    from codebench.sampling.row_sampler import RowSampler
+
+    set_threads(n_threads)
+    loaded = _load(checkpoint, where, notify=notify)
+    load_s = time.perf_counter() - started
+    return RowSampler(loaded, params, batch_size=batch_size, load_s=load_s)
