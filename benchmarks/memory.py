@@ -89,7 +89,7 @@ def main() -> None:
     progress = PlainProgress()
     sandbox = open_sandbox(options.sandbox, notify=progress.say)
     environment = describe_environment(sandbox.info(), dict(sampler.describe()))
-    config = RunConfig(checkpoint="generated", n_samples=options.n_samples)
+    config = RunConfig(n_samples=options.n_samples)
     manifest = Manifest(
         run_id="memory",
         created=utc_now(),

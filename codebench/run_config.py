@@ -1,4 +1,4 @@
-"""What a run is told to do: every option of `codebench run`, checked once at the edge."""
+"""What a run is told to do, whatever its completions come from; checked once at the edge."""
 
 from pathlib import Path
 from typing import Self
@@ -12,12 +12,6 @@ from codebench.sandbox.choose import SandboxKind
 
 class RunConfig(BaseModel, frozen=True, extra="forbid"):
     """One run."""
-
-    checkpoint: str
-    """Name of the checkpoint, as typed."""
-
-    checkpoint_root: Path | None = None
-    """Folder that names of checkpoints are looked up in; None is ./checkpoints."""
 
     prompts: tuple[str, ...] = ("rust-basics",)
     """Names or files of prompt sets."""
@@ -39,12 +33,6 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
 
     extract: ExtractMode = ExtractMode.AUTO
     """How the program is cut out of a completion."""
-
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-
-    batch_size: int | None = Field(default=None, ge=1)
-    """Rows that decode together; None lets the sampler choose."""
 
     sandbox: SandboxKind = SandboxKind.AUTO
     """What isolates the programs."""

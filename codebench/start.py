@@ -7,7 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from codebench.analysis.client import Analyzer
-from codebench.checkpoints.checkpoint import Checkpoint
 from codebench.judge import Judge
 from codebench.machine import describe_environment
 from codebench.plan import Plan
@@ -19,8 +18,8 @@ from codebench.run_config import RunConfig
 from codebench.sampling.completion import Sampler
 from codebench.sandbox.choose import open_sandbox
 from codebench.sandbox.pool import SlotPool
+from codebench.source import Source
 from codebench.store.manifest import (
-    CheckpointInfo,
     Environment,
     Manifest,
     PromptSetInfo,
@@ -32,9 +31,6 @@ from codebench.store.run_directory import RunDirectory
 _NO_SANDBOX_S = 0.3
 """A machine without any sandbox has said so by then, seconds."""
 
-_DECIDES_TEXTS = ("dtype",)
-"""Facts of the sampler that change what it writes."""
-
 
 def default_run_dir(run_id: str) -> Path:
     """Return where a run lives when nobody says otherwise."""
@@ -42,23 +38,23 @@ def default_run_dir(run_id: str) -> Path:
 
 
 def identify(
-    config: RunConfig, fingerprint: str, prompt_sets: Sequence[PromptSet], sampler: Sampler
+    config: RunConfig, source: Source, prompt_sets: Sequence[PromptSet], sampler: Sampler
 ) -> RunIdentity:
     """Return what decides the texts of the samples and their judgement."""
     facts = sampler.describe()
     return RunIdentity(
-        checkpoint=fingerprint,
+        checkpoint=source.info.fingerprint,
         prompt_sets={prompt_set.name: prompt_set.sha256 for prompt_set in prompt_sets},
         sampling=config.sampling,
         seed=config.seed,
         extract=config.extract,
-        options={name: facts[name] for name in _DECIDES_TEXTS if name in facts},
+        options={name: facts[name] for name in source.decides_texts if name in facts},
     )
 
 
 def execute(
     config: RunConfig,
-    checkpoint: Checkpoint,
+    source: Source,
     prompt_sets: Sequence[PromptSet],
     plan: Plan,
     progress: Progress,
@@ -71,7 +67,7 @@ def execute(
     """
     started = time.monotonic()
     progress.say(
-        f"{checkpoint.path}: {plan.n_samples} samples over {len(plan.prompts)} prompts, loading"
+        f"{source.name}: {plan.n_samples} samples over {len(plan.prompts)} prompts, loading"
     )
     with contextlib.ExitStack() as stack:
         executor = stack.enter_context(ThreadPoolExecutor(max_workers=1))
@@ -79,11 +75,11 @@ def execute(
             open_sandbox, config.sandbox, n_slots=config.n_slots, notify=progress.say
         )
         stack.callback(_close_when_open, opening)
-        sampler = _open_sampler(config, checkpoint, progress, opening)
+        sampler = _open_sampler(source, progress, opening)
         sandbox = opening.result()
         environment = describe_environment(sandbox.info(), dict(sampler.describe()))
-        identity = identify(config, checkpoint.fingerprint, prompt_sets, sampler)
-        manifest = _manifest(identity, checkpoint, prompt_sets, environment)
+        identity = identify(config, source, prompt_sets, sampler)
+        manifest = _manifest(identity, source, prompt_sets, environment)
         path = config.run_dir or default_run_dir(manifest.run_id)
         directory = stack.enter_context(RunDirectory.open(path, manifest))
         analyzer = stack.enter_context(Analyzer())
@@ -104,43 +100,25 @@ def _close_when_open(opening: "Future[SlotPool]") -> None:
         opening.result().close()
 
 
-def _open_sampler(
-    config: RunConfig, checkpoint: Checkpoint, progress: Progress, opening: "Future[SlotPool]"
-) -> Sampler:
+def _open_sampler(source: Source, progress: Progress, opening: "Future[SlotPool]") -> Sampler:
     wait([opening], timeout=_NO_SANDBOX_S)
     if opening.done():
         opening.result()  # no sandbox: say so before torch is loaded
-    from codebench.sampling.opening import open_sampler
-
-    sampler = open_sampler(
-        checkpoint,
-        config.sampling,
-        device=config.device,
-        batch_size=config.batch_size,
-        notify=progress.say,
-    )
-    facts = sampler.describe()
-    progress.say(f"sampling on {facts['device']} in {facts['dtype']}, {facts['rows']} rows")
-    return sampler
+    return source.open(progress.say)
 
 
 def _manifest(
     identity: RunIdentity,
-    checkpoint: Checkpoint,
+    source: Source,
     prompt_sets: Sequence[PromptSet],
     environment: Environment,
 ) -> Manifest:
     return Manifest(
-        run_id=identity.run_id(checkpoint.path.name),
+        run_id=identity.run_id(source.slug),
         created=utc_now(),
         identity=identity,
-        checkpoint=str(checkpoint.path),
-        checkpoint_info=CheckpointInfo(
-            path=str(checkpoint.path),
-            format=checkpoint.format,
-            fingerprint=checkpoint.fingerprint,
-            step=checkpoint.step,
-        ),
+        checkpoint=source.name,
+        checkpoint_info=source.info,
         prompt_sets=tuple(
             PromptSetInfo(
                 name=prompt_set.name,

@@ -6,12 +6,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from codebench.checkpoints.checkpoint import Checkpoint
 from codebench.plan import Plan
 from codebench.prompts.model import PromptSet
 from codebench.results.model import Results
 from codebench.run_config import RunConfig
 from codebench.sandbox.execution import SandboxInfo
+from codebench.source import Source
 
 _SHOWN_ERRORS = 5
 
@@ -78,7 +78,7 @@ def _number(value: float | None) -> str:
 
 def plan_table(
     config: RunConfig,
-    checkpoint: Checkpoint,
+    source: Source,
     prompt_sets: tuple[PromptSet, ...],
     plan: Plan,
     sandbox: SandboxInfo,
@@ -90,8 +90,8 @@ def plan_table(
     sampling = " ".join(f"{k}={v}" for k, v in config.sampling.model_dump().items())
     return "\n".join(
         [
-            f"checkpoint  {checkpoint.path} ({checkpoint.format}, step {checkpoint.step}, "
-            f"{checkpoint.fingerprint[:12]})",
+            f"checkpoint  {source.name} ({source.info.format}, step {source.info.step}, "
+            f"{source.info.fingerprint[:12]})",
             f"prompts     {sets}",
             f"samples     {plan.n_samples} over {len(plan.prompts)} prompts, "
             f"{' or '.join(map(str, counts))} each",

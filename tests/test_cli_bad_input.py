@@ -301,7 +301,19 @@ def test_one_prompt_set_twice(checkpoint: Path) -> None:
     [
         (["--wrong"], "'--wrong'"),
         (["bench"], "No such command 'bench' (see `codebench --help`)"),
-        (["run"], "Missing option '--checkpoint' (see `codebench run --help`)"),
+        (["run"], "say what to sample from: --checkpoint NAME, or --server URL --model NAME"),
+        (
+            ["run", "--checkpoint", "x", "--server", "http://127.0.0.1:1", "--model", "m"],
+            "say what to sample from: --checkpoint NAME, or --server URL --model NAME",
+        ),
+        (
+            ["run", "--server", "http://127.0.0.1:1"],
+            "--server needs --model NAME: the server's name of the model",
+        ),
+        (
+            ["run", "--checkpoint", "x", "--set", "softcap"],
+            "--set softcap: write it as NAME=VALUE",
+        ),
         (["run", "--n-sample", "3"], "'--n-sample'"),
         (["run", "--checkpoint"], "'--checkpoint' requires an argument"),
         (["run", "--checkpoint", "x", "y"], "unexpected extra argument (y)"),

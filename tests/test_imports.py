@@ -27,11 +27,13 @@ ROOMS = (
     "machine",
     "run_config",
     "plan",
+    "source",
     "judge",
     "table",
     "run",
     "start",
     "commands",
+    "options",
     "cli",
     "__main__",
 )

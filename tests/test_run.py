@@ -70,7 +70,7 @@ def go(
     identity = RunIdentity(
         checkpoint="0" * 64,
         prompt_sets={BASICS.name: BASICS.sha256},
-        sampling=RunConfig(checkpoint="x").sampling,
+        sampling=RunConfig().sampling,
         seed=0,
         extract="auto",
     )
@@ -95,7 +95,7 @@ def go(
             progress=PlainProgress(silent=True),
         )
         run = Run(
-            config or RunConfig(checkpoint="x"),
+            config or RunConfig(),
             plan,
             tools,
             aggregator=Aggregator([BASICS.model_copy(update={"prompts": asked})]),
@@ -223,7 +223,7 @@ class _SlowSampler(ReplaySampler):
 def test_the_timeout_ends_with_valid_partial_results(tmp_path: Path) -> None:
     """What was judged in time is kept, said to be partial, and gone on with later."""
     plan = plan_of(10)
-    config = RunConfig(checkpoint="x", timeout_s=1e-9)
+    config = RunConfig(timeout_s=1e-9)
     finished, _ = go(tmp_path, plan, config=config)
     assert finished.results.total_samples == 0
     assert finished.results.compile_success_rate is None

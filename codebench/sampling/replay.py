@@ -20,6 +20,9 @@ class ReplayedCompletion(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    prompt_set: str = ""
+    """Empty where the file does not say: then the prompt's id alone tells."""
+
     prompt_id: str
     index: int = Field(ge=0)
     completion: str
@@ -38,7 +41,7 @@ class ReplaySampler:
     def __init__(self, source: Path | Iterable[ReplayedCompletion]) -> None:
         self._name = str(source) if isinstance(source, Path) else "memory"
         self._lines = _read(source) if isinstance(source, Path) else iter(source)
-        self._read: dict[tuple[str, int], ReplayedCompletion] = {}
+        self._read: dict[tuple[str, str, int], ReplayedCompletion] = {}
         self._read_s = 0.0
         self._n_generated_tokens = 0
 
@@ -51,7 +54,7 @@ class ReplaySampler:
         """
         for request in requests:
             started = time.perf_counter()
-            found = self._find(request.prompt.id, request.index)
+            found = self._find(request)
             self._read_s += time.perf_counter() - started
             self._n_generated_tokens += found.n_tokens
             yield Completion(
@@ -77,14 +80,15 @@ class ReplaySampler:
         """Return where the completions come from."""
         return {"engine": "replay", "source": self._name, "determinism": "exact"}
 
-    def _find(self, prompt_id: str, index: int) -> ReplayedCompletion:
-        key = (prompt_id, index)
-        while key not in self._read:
+    def _find(self, request: SampleRequest) -> ReplayedCompletion:
+        prompt_id, index = request.prompt.id, request.index
+        keys = ((request.prompt_set, prompt_id, index), ("", prompt_id, index))
+        while not any(key in self._read for key in keys):
             line = next(self._lines, None)
             if line is None:
                 raise UsageError(f"{self._name} has no sample {index} of prompt {prompt_id!r}")
-            self._read.setdefault((line.prompt_id, line.index), line)
-        return self._read.pop(key)
+            self._read.setdefault((line.prompt_set, line.prompt_id, line.index), line)
+        return self._read.pop(next(key for key in keys if key in self._read))
 
 
 def _read(path: Path) -> Iterator[ReplayedCompletion]:

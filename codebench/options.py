@@ -1,0 +1,197 @@
+"""The options of the commands, in groups, and how their values are read."""
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Command = Callable[..., Any]
+Option = Callable[[Command], Command]
+
+SANDBOX_OPTION = click.option(
+    "--sandbox",
+    type=click.Choice(["auto", "docker", "bubblewrap", "none"]),
+    default="auto",
+    show_default=True,
+    help="What isolates the programs; none is for trusted programs only.",
+)
+
+
+def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    """Read a duration: 600, 600s, 30m, 30min, 2h."""
+    if value is None:
+        return None
+    units = {"h": 3600.0, "min": 60.0, "m": 60.0, "s": 1.0, "": 1.0}
+    number = value.rstrip("abcdefghijklmnopqrstuvwxyz ")
+    unit = value[len(number) :].strip()
+    try:
+        seconds = float(number) * units[unit]
+    except (ValueError, KeyError):
+        raise click.BadParameter(f"{value!r} is no duration: 600, 600s, 30min, 2h") from None
+    if not 0 < seconds < float("inf"):
+        raise click.BadParameter(f"{value!r} must be more than nothing")
+    return seconds
+
+
+def _finite(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
+    """Refuse nan and inf, which every range lets through."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number that can be used")
+    return value
+
+
+def _device(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    """Refuse a name that no machine has, before torch is loaded."""
+    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", value) is None:
+        raise click.BadParameter(f"{value!r} is unknown: give auto, cpu, cuda or cuda:N")
+    return value
+
+
+def options(*group: Option) -> Option:
+    """Return a decorator that gives a command the options of `group`, in their order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(group):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+source_options = options(
+    click.option("--checkpoint", help="Path, step_10000, 10000 or latest."),
+    click.option(
+        "--checkpoint-root",
+        type=click.Path(path_type=Path),
+        help="Folder that names are looked up in.  [default: ./checkpoints]",
+    ),
+    click.option(
+        "--tokenizer",
+        type=click.Path(path_type=Path),
+        help="Tokenizer file or folder, instead of the checkpoint's own.",
+    ),
+    click.option(
+        "--loader", help="package.module:function that opens a checkpoint of your own format."
+    ),
+    click.option("--set", multiple=True, help="NAME=VALUE where the checkpoint leaves it open."),
+    click.option(
+        "--device",
+        callback=_device,
+        default="auto",
+        show_default=True,
+        help="auto, cpu, cuda or cuda:N.",
+    ),
+    click.option("--batch-size", type=click.IntRange(min=1), help="Rows that decode together."),
+    click.option("--server", help="Sample from a server at this URL instead of a checkpoint."),
+    click.option("--model", help="The server's name of the model."),
+    click.option(
+        "--server-kind",
+        type=click.Choice(["openai", "ollama"]),
+        default="openai",
+        show_default=True,
+        help="What the server speaks.",
+    ),
+    click.option("--chat", is_flag=True, help="Ask the server as a chat, and read its answer."),
+    click.option(
+        "--concurrency",
+        type=click.IntRange(1, 1024),
+        default=8,
+        show_default=True,
+        help="Requests to the server at a time.",
+    ),
+)
+"""Where completions come from."""
+
+sampling_options = options(
+    click.option(
+        "--n-samples", type=click.IntRange(min=1), help="Samples in total.  [default: 100]"
+    ),
+    click.option(
+        "--samples-per-prompt", type=click.IntRange(min=1), help="Instead of --n-samples."
+    ),
+    click.option(
+        "--prompts",
+        multiple=True,
+        default=("rust-basics",),
+        show_default=True,
+        help="Prompt set, by name or TOML file; may be repeated.",
+    ),
+    click.option(
+        "--limit", type=click.IntRange(min=1), help="Only the first N prompts of each set."
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, 2**63 - 1),
+        default=0,
+        show_default=True,
+        help="The same seed draws the same samples.",
+    ),
+    click.option(
+        "--temperature",
+        type=click.FloatRange(min=0),
+        callback=_finite,
+        default=0.8,
+        show_default=True,
+        help="0 takes the likeliest token.",
+    ),
+    click.option(
+        "--top-k",
+        type=click.IntRange(min=0),
+        default=50,
+        show_default=True,
+        help="Draw from the k likeliest tokens; 0 draws from all.",
+    ),
+    click.option(
+        "--top-p",
+        type=click.FloatRange(0, 1, min_open=True),
+        callback=_finite,
+        default=1.0,
+        show_default=True,
+        help="Draw from the likeliest tokens that reach this probability together.",
+    ),
+    click.option(
+        "--max-tokens",
+        type=click.IntRange(min=1),
+        default=200,
+        show_default=True,
+        help="Longest completion, in tokens.",
+    ),
+    click.option(
+        "--extract",
+        type=click.Choice(["auto", "raw", "chat"]),
+        default="auto",
+        show_default=True,
+        help="How the program is cut out of a completion.",
+    ),
+)
+"""Which samples are drawn, and how."""
+
+judging_options = options(
+    SANDBOX_OPTION,
+    click.option(
+        "--slots", type=click.IntRange(min=1), help="Programs compiled at a time.  [default: cores]"
+    ),
+    click.option("--timeout", callback=_seconds, help="End the run after this: 600s, 30min, 2h."),
+    click.option(
+        "--run-dir",
+        type=click.Path(path_type=Path),
+        help="Where the samples are kept.  [default: runs/<run_id>]",
+    ),
+    click.option(
+        "--max-infra-errors",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Samples that may fail through our fault before the run ends with exit code 4.",
+    ),
+    click.option(
+        "--output",
+        default="benchmark_results.json",
+        show_default=True,
+        help="File to write; - is stdout.",
+    ),
+)
+"""How samples are judged, and where all goes."""
