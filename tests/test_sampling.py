@@ -15,8 +15,6 @@ from transformers import (
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
-    MambaConfig,
-    MambaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
     PreTrainedModel,
@@ -276,7 +274,7 @@ def scripted_sampler(
     ) -> torch.Tensor:
         return torch.tensor([script[min(int(position), len(script) - 1)] for position in positions])
 
-    monkeypatch.setattr("codebench.sampling.engine.draw", write)
+    monkeypatch.setattr("codebench.sampling.row_steps.draw", write)
     return sampler
 
 
@@ -484,14 +482,6 @@ def test_models_that_do_not_load(
     with pytest.raises(error, match=message) as caught:
         load_huggingface(checkpoint, torch.device("cpu"), notify=lambda _: None)
     assert "\n" not in str(caught.value)
-
-
-def test_state_space_models_are_refused(tmp_path: Path) -> None:
-    """A model whose memory is no key/value cache is named instead of sampled wrongly."""
-    config = MambaConfig(hidden_size=16, num_hidden_layers=1, vocab_size=N_ROWS, state_size=4)
-    checkpoint = save_checkpoint(tmp_path / "a", MambaForCausalLM(config))
-    with pytest.raises(UsageError, match=r"models of type 'mamba' keep more than a key/value"):
-        load_huggingface(checkpoint, torch.device("cpu"), notify=lambda _: None)
 
 
 def test_a_broken_tokenizer(tmp_path: Path) -> None:

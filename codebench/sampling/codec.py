@@ -68,6 +68,10 @@ class TokenCodec:
             ids.insert(0, self._bos_id)
         return ids
 
+    def encode_rendered(self, text: str) -> list[int]:
+        """Return the ids of a text in which the special tokens are written out, none added."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of `ids`, special tokens left out."""
         return str(self._tokenizer.decode(ids, skip_special_tokens=True))

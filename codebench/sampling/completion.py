@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Annotated, Protocol
 
 from pydantic import BaseModel, Field
 
@@ -35,6 +35,9 @@ class SamplingParams(BaseModel, frozen=True, extra="forbid"):
 
     max_tokens: int = Field(default=200, ge=1)
     """Most new tokens of one completion."""
+
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Texts that end a completion; it is kept up to and including the first of them."""
 
 
 def sample_seed(*, run_seed: int, prompt: Prompt, index: int) -> int:
@@ -70,6 +73,9 @@ class Completion:
     generation_ms: float
     """Wall time from the first step of this sample to its last, in milliseconds."""
 
+    loop: str | None = None
+    """The text that a collapsed model repeats, at most 40 characters; None where none was seen."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerTiming:
@@ -83,7 +89,16 @@ class SamplerTiming:
     """Tokens of the completions that were handed out."""
 
     n_wasted_tokens: int
-    """Tokens decoded and thrown away (past a stop, empty rows)."""
+    """Tokens decoded and thrown away (past a stop, empty rows, drawn again after a failure)."""
+
+    n_steps: int = 0
+    """Times that the model was run over all rows for one token each."""
+
+    n_row_steps: int = 0
+    """Rows times steps, counted while requests were left to be taken."""
+
+    n_occupied_row_steps: int = 0
+    """Of `n_row_steps`, those that wrote a token of a completion: the rest stood empty or over."""
 
 
 class Sampler(Protocol):
@@ -95,6 +110,16 @@ class Sampler(Protocol):
 
     def timing(self) -> SamplerTiming:
         """Return where the time went so far."""
+        ...
+
+    def bound_tokens_per_second(self, *, mean_context: float) -> float | None:
+        """Return the most tokens per second that this machine could decode; None if unknown.
+
+        Measures for some 0.2 s, so it is asked once, when the machine has nothing else to do.
+
+        Args:
+            mean_context: Tokens that a new token sees on average.
+        """
         ...
 
     def describe(self) -> dict[str, str | int | float]:

@@ -1,23 +1,18 @@
 """Decode many samples together: a fixed number of rows, each refilled as soon as it is done.
 
 A prompt is prefilled once and its keys and values are copied into every row that samples it. A row
-stops by itself: end token, end of the item that the prompt opened, repetition, token limit, or the
-last position of the model. Nothing here depends on which samples share a step (`noise.py`); what
+stops by itself (`row.py`). Nothing here depends on which samples share a step (`noise.py`); what
 does is the rounding of the matrix products, which differs with the number of rows: samples agree
 token for token except where two candidates tie within that rounding.
+
+When the memory does not hold the rows, half of them go on and the samples in flight are drawn
+again: their noise is theirs, so they come out the same.
 """
 
-import time
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
-from transformers.cache_utils import DynamicCache
 
-from codebench.errors import UsageError
-from codebench.item_end import ItemScanner
-from codebench.sampling.codec import TextStream
 from codebench.sampling.completion import (
     Completion,
     FinishReason,
@@ -25,240 +20,172 @@ from codebench.sampling.completion import (
     SamplerTiming,
     SamplingParams,
 )
+from codebench.sampling.engine_clock import EngineClock
 from codebench.sampling.loaded_model import LoadedModel
-from codebench.sampling.loop_detector import LoopDetector
-from codebench.sampling.noise import draw
-from codebench.sampling.row_cache import Layers, RowCache
+from codebench.sampling.memory import going_on_with, is_out_of_memory, release, too_little
+from codebench.sampling.prefixes import Prefixes
+from codebench.sampling.prompt_ids import PlainPrompts, PromptIds
+from codebench.sampling.request_queue import RequestQueue
+from codebench.sampling.row import Row, no_room, start_row
+from codebench.sampling.row_cache import RowCache
+from codebench.sampling.row_steps import n_steps_ahead, run_steps
 
-_PREFIX_CACHE_BYTES = 1 << 30
-"""Prefilled prompts kept at hand; the least recently used goes first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Prefix:
-    """A prefilled prompt."""
-
-    ids: list[int]
-    layers: Layers
-    size_bytes: int
-
-
-@dataclass(slots=True, kw_only=True)
-class _Row:
-    """One sample while it is being decoded."""
-
-    request: SampleRequest
-    prompt_ids: list[int]
-    max_new: int
-    started_s: float
-    new_ids: list[int]
-    scanner: ItemScanner
-    stream: TextStream
-    loops: LoopDetector
-
-    @property
-    def last_id(self) -> int:
-        """The token that the next step reads: the newest, at first the prompt's last."""
-        return self.new_ids[-1] if self.new_ids else self.prompt_ids[-1]
+_LOOK_EVERY = {"cpu": 1, "cuda": 8}
+"""Steps between two looks at the tokens: a look makes the host wait for a GPU."""
 
 
 class RowEngine:
     """Samples from one model with one set of parameters."""
 
-    def __init__(self, loaded: LoadedModel, params: SamplingParams, *, n_rows: int) -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        params: SamplingParams,
+        *,
+        n_rows: int,
+        prompts: PromptIds | None = None,
+        notify: Callable[[str], None] = lambda _: None,
+        look_every: int | None = None,
+    ) -> None:
         self._loaded = loaded
         self._params = params
-        self._n_rows = n_rows
-        self._prefixes: OrderedDict[str, _Prefix] = OrderedDict()
-        self._prefill_s = 0.0
-        self._decode_s = 0.0
-        self._n_prompt_tokens = 0
-        self._n_generated_tokens = 0
-        self._n_wasted_tokens = 0
+        self._prompts = prompts or PlainPrompts(loaded.codec)
+        self._notify = notify
+        self._look_every = look_every or _LOOK_EVERY.get(loaded.device.type, 1)
+        self._clock = EngineClock()
+        self._prefixes = Prefixes(loaded, self._prompts, self._clock)
+        self.n_rows = n_rows
+        """Rows that decode together; fewer after the memory did not hold them."""
+
+        self._rows: list[Row | None] = []
+        self._cache = RowCache(n_layers=loaded.n_layers, n_rows=0)
+        self._has_halved = False
 
     def timing(self) -> SamplerTiming:
         """Return where the time went since the model was there (`load_s` is 0).
 
         The time of whoever takes the completions is not in it.
         """
-        return SamplerTiming(
-            load_s=0.0,
-            prefill_s=self._prefill_s,
-            decode_s=self._decode_s,
-            n_prompt_tokens=self._n_prompt_tokens,
-            n_generated_tokens=self._n_generated_tokens,
-            n_wasted_tokens=self._n_wasted_tokens,
-        )
+        return self._clock.timing()
 
     def run(self, requests: Iterable[SampleRequest]) -> Iterator[Completion]:
         """Yield the completions as they finish; pull a request whenever a row is free.
 
         Raises:
             UsageError: if a prompt has no tokens.
+            EnvironmentProblem: if the memory does not hold one row.
         """
-        pending = iter(requests)
-        cache = RowCache(n_layers=self._loaded.n_layers, n_rows=self._n_rows)
-        rows: list[_Row | None] = [None] * self._n_rows
-        is_dry = False
-        while True:
-            for i, row in enumerate(rows):
-                while row is None and not is_dry and rows[i] is None:
-                    request = next(pending, None)
-                    is_dry = request is None
-                    if request is not None:
-                        rows[i] = self._admit(request, cache, i)
-                        if rows[i] is None:
-                            yield _no_room(request)
-            alive = [i for i, row in enumerate(rows) if row is not None]
+        queue = RequestQueue(requests)
+        self._set_up()
+        while (completions := self._turn(queue)) is not None:
+            yield from completions
+
+    def _set_up(self) -> None:
+        self._rows = [None] * self.n_rows
+        self._cache = RowCache(n_layers=self._loaded.n_layers, n_rows=self.n_rows)
+        self._clock.n_living_tokens = 0
+
+    def _turn(self, queue: RequestQueue) -> list[Completion] | None:
+        """Fill the free rows, decode a little in all and return what is finished; None at the end.
+
+        A failure of the memory is mended here; the next turn goes on.
+        """
+        try:
+            refused = self._fill(queue)
+            if refused is not None:
+                return [refused]
+            alive = [i for i, row in enumerate(self._rows) if row is not None]
             if not alive:
-                return
-            if is_dry and 4 * len(alive) <= 3 * len(rows):  # a copy now, cheaper steps after it
-                self._shrink(cache, alive)
-                rows = [rows[i] for i in alive]
-            yield from self._advance(cache, rows)
+                return None
+            # A copy now, cheaper steps after it.
+            if queue.is_empty and 4 * len(alive) <= 3 * len(self._rows):
+                self._shrink(alive)
+            return self._advance(has_more=not queue.is_empty)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(self._rows) == 1:
+                raise too_little(self._loaded.device) from error
+        self._halve(queue)  # out of the handler: the error holds on to the step's tensors
+        return []
 
-    def _admit(self, request: SampleRequest, cache: RowCache, i: int) -> _Row | None:
-        """Start `request` in row `i`; None when the prompt fills the model's positions."""
-        prompt = request.prompt
-        prefix = self._prefix(prompt.prefix, prompt.id)
-        limit = self._loaded.max_positions
-        max_new = self._params.max_tokens
-        if limit is not None:
-            max_new = min(max_new, limit - len(prefix.ids))
-        if max_new < 1:
-            return None
-        self._place(cache, i, prefix, max_new)
-        return _Row(
-            request=request,
-            prompt_ids=prefix.ids,
-            max_new=max_new,
-            started_s=self._prefill_s + self._decode_s,
-            new_ids=[],
-            scanner=ItemScanner(prompt.language, prompt.prefix),
-            stream=TextStream(self._loaded.codec, prefix.ids),
-            loops=LoopDetector(),
-        )
+    def _halve(self, queue: RequestQueue) -> None:
+        """Go on with half of the rows; the samples in flight come first and start over."""
+        n_before = len(self._rows)
+        queue.put_back([row.request for row in self._rows if row is not None])
+        self.n_rows = n_before // 2
+        self._prefixes.clear()
+        self._set_up()
+        release(self._loaded.device)
+        if not self._has_halved:
+            self._notify(going_on_with(self.n_rows, self._loaded.device, n_before=n_before))
+        self._has_halved = True
 
-    def _prefix(self, text: str, prompt_id: str) -> _Prefix:
-        """Return the prefilled prompt; its last token is left for the row's first step."""
-        found = self._prefixes.get(text)
-        if found is not None:
-            self._prefixes.move_to_end(text)
-            return found
-        started = time.perf_counter()
-        ids = self._loaded.codec.encode(text)
-        if not ids:
-            raise UsageError(f"prompt {prompt_id!r} has no tokens: it needs some text")
-        limit = self._loaded.max_positions
-        layers = self._prefill(ids if limit is None else ids[:limit])
-        size_bytes = sum(k.nbytes + v.nbytes for k, v in layers)
-        found = _Prefix(ids=ids, layers=layers, size_bytes=size_bytes)
-        self._prefixes[text] = found
-        total_bytes = sum(prefix.size_bytes for prefix in self._prefixes.values())
-        while total_bytes > _PREFIX_CACHE_BYTES and len(self._prefixes) > 1:
-            total_bytes -= self._prefixes.popitem(last=False)[1].size_bytes
-        self._n_prompt_tokens += len(ids)
-        self._prefill_s += time.perf_counter() - started
-        return found
-
-    @torch.inference_mode()
-    def _prefill(self, ids: list[int]) -> Layers:
-        device = self._loaded.device
-        output = self._loaded.model(
-            input_ids=torch.tensor([ids], device=device),
-            past_key_values=DynamicCache(),  # without the config: sliding layers keep all columns
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)  # otherwise its time would be counted as decoding
-        return tuple((layer.keys, layer.values) for layer in output.past_key_values.layers)
-
-    @torch.inference_mode()
-    def _place(self, cache: RowCache, i: int, prefix: _Prefix, max_new: int) -> None:
-        cache.place(i, prefix.layers, len(prefix.ids) - 1, n_new=max_new + 1)
-
-    @torch.inference_mode()
-    def _shrink(self, cache: RowCache, alive: list[int]) -> None:
-        cache.keep_rows(alive)
-
-    def _advance(self, cache: RowCache, rows: list[_Row | None]) -> list[Completion]:
-        """Decode one token in every row and return what is finished; its row is free then."""
-        started = time.perf_counter()
-        finished = []
-        for i, token_id in enumerate(self._step(cache, rows)):
-            row = rows[i]
-            if row is None:
-                self._n_wasted_tokens += 1
+    def _fill(self, queue: RequestQueue) -> Completion | None:
+        """Start a sample in every free row; stop at one that has no room and return it, empty."""
+        for i, row in enumerate(self._rows):
+            if row is not None:
                 continue
-            reason = self._take(row, token_id)
-            if reason is not None:
-                finished.append((row, reason))
-                rows[i] = None
-                cache.free(i)
-        texts = [self._text(row, reason) for row, reason in finished]
-        self._decode_s += time.perf_counter() - started
-        now_s = self._prefill_s + self._decode_s
-        self._n_generated_tokens += sum(len(row.new_ids) for row, _ in finished)
-        return [
-            Completion(
-                request=row.request,
-                text=text,
-                finish_reason=reason,
-                n_tokens=len(row.new_ids),
-                generation_ms=(now_s - row.started_s) * 1000,
-            )
-            for (row, reason), text in zip(finished, texts, strict=True)
-        ]
+            request = queue.peek()
+            if request is None:
+                break
+            self._rows[i] = self._admit(request, i)
+            queue.pop()  # only now: a failure of the memory before leaves it there
+            if self._rows[i] is None:
+                return no_room(request)
+        return None
+
+    def _admit(self, request: SampleRequest, i: int) -> Row | None:
+        """Start `request` in row `i`; None when the prompt fills the model's positions."""
+        prefix = self._prefixes.get(request.prompt)
+        row = start_row(
+            request,
+            prefix.ids,
+            self._loaded,
+            self._params,
+            started_s=self._clock.busy_s,
+            ends_at_item=not self._prompts.is_chat,
+        )
+        if row is not None:
+            with torch.inference_mode():
+                self._cache.place(i, prefix.layers, len(prefix.ids) - 1, n_new=row.max_new + 1)
+        return row
 
     @torch.inference_mode()
-    def _step(self, cache: RowCache, rows: list[_Row | None]) -> list[int]:
-        """Run the model once over all rows and return the token that each one draws."""
-        device = self._loaded.device
-        last = [row.last_id if row else 0 for row in rows]
-        drawn = [len(row.new_ids) if row else 0 for row in rows]
-        positions = [
-            len(row.prompt_ids) - 1 + n if row else 0 for row, n in zip(rows, drawn, strict=True)
-        ]
-        output = self._loaded.model(
-            input_ids=torch.tensor(last, device=device)[:, None],
-            attention_mask=cache.begin_step(device),
-            position_ids=torch.tensor(positions, device=device)[:, None],
-            past_key_values=cache.cache,
-            use_cache=True,
-        )
-        cache.end_step()
-        token_ids = draw(
-            output.logits[:, -1, : self._loaded.n_ids],
-            torch.tensor([row.request.seed if row else 0 for row in rows], device=device),
-            torch.tensor(drawn, device=device),
-            self._params,
-        )
-        return token_ids.tolist()
+    def _shrink(self, alive: list[int]) -> None:
+        self._cache.keep_rows(alive)
+        self._rows = [self._rows[i] for i in alive]
 
-    def _text(self, row: _Row, reason: FinishReason) -> str:
-        """Return the text of a finished row without its end token, marked special or not."""
-        new_ids = row.new_ids[:-1] if reason is FinishReason.EOS else row.new_ids
-        return self._loaded.codec.new_text(row.prompt_ids, new_ids)
-
-    def _take(self, row: _Row, token_id: int) -> FinishReason | None:
-        """Append the token that `row` drew; return why the sample ends with it, if it does."""
-        row.new_ids.append(token_id)
-        if token_id in self._loaded.eos_ids:
-            return FinishReason.EOS
-        if row.scanner.feed(row.stream.feed(token_id)) is not None:
-            return FinishReason.BALANCED
-        if row.loops.feed(token_id):
-            return FinishReason.REPETITION
-        return FinishReason.LENGTH if len(row.new_ids) >= row.max_new else None
-
-
-def _no_room(request: SampleRequest) -> Completion:
-    """Return the empty completion of a prompt that leaves the model no position to write at."""
-    return Completion(
-        request=request,
-        text="",
-        finish_reason=FinishReason.LENGTH,
-        n_tokens=0,
-        generation_ms=0.0,
-    )
+    def _advance(self, *, has_more: bool) -> list[Completion]:
+        """Decode a few tokens in every row and return what is finished; its row is free then."""
+        clock, rows = self._clock, self._rows
+        finished: list[tuple[Row, FinishReason]] = []
+        with clock.decoding():
+            steps = run_steps(
+                self._loaded,
+                self._params,
+                self._cache,
+                rows,
+                n_steps=n_steps_ahead(rows, self._loaded, look_every=self._look_every),
+                done=lambda: clock.count_step(len(rows), has_more=has_more),
+            )
+            for token_ids in steps:
+                for i, token_id in enumerate(token_ids):
+                    row = rows[i]
+                    if row is None:
+                        continue
+                    clock.n_living_tokens += 1
+                    clock.n_occupied_row_steps += has_more
+                    reason = row.take(token_id)
+                    if reason is not None:
+                        finished.append((row, reason))
+                        rows[i] = None
+                        self._cache.free(i)
+        for row, _ in finished:
+            clock.n_living_tokens -= len(row.new_ids)
+            clock.n_generated_tokens += len(row.new_ids)
+        with clock.decoding():
+            return [
+                row.completion(self._loaded.codec, self._params, reason, now_s=clock.busy_s)
+                for row, reason in finished
+            ]

@@ -1,9 +1,11 @@
 """Sample from a Hugging Face directory, offline and without code from the checkpoint.
 
-Covers: every causal model of transformers whose memory is a key/value cache alone; sliding windows
-too. Does not cover: state-space and hybrid models, and models that bring their own Python code.
+Covers: every causal model of transformers; those whose memory is more than keys and values
+(state-space models, hybrids) are sampled batch by batch, those that keep it to themselves without
+any. Does not cover: models that bring their own Python code.
 """
 
+import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +18,9 @@ from codebench.checkpoints.checkpoint import Checkpoint
 from codebench.checkpoints.tokenizer_files import VOCABULARY_FILES, read_json
 from codebench.errors import EnvironmentProblem, UsageError
 from codebench.sampling.codec import TokenCodec
+from codebench.sampling.custom import RecomputingModel
 from codebench.sampling.device import choose_dtype
-from codebench.sampling.loaded_model import LoadedModel
+from codebench.sampling.loaded_model import CausalModel, LoadedModel
 from codebench.sampling.row_sampler import Notify, RowSampler
 from codebench.sampling.tokenizers_json import open_tokenizer_json
 
@@ -26,6 +29,13 @@ if TYPE_CHECKING:
 
 _PLAIN_LAYERS = {DynamicLayer, DynamicSlidingWindowLayer}
 """Kinds of memory that are nothing but keys and values; a subclass may keep more."""
+
+_CACHE_NAMES = {"past_key_values", "cache_params"}
+_KEEP_THEIR_STATE = {"recurrent_gemma", "rwkv"}
+"""Models whose state stays inside them or has a form of its own."""
+
+_WHOLE_MASK_TYPES = {"gpt2", "llama", "mistral", "qwen2", "qwen3"}
+"""Models that read nothing else from the mask (ALiBi, for one, counts its ones)."""
 
 HuggingFaceSampler = RowSampler
 
@@ -53,24 +63,45 @@ def load_huggingface(
     codec = TokenCodec(tokenizer, eos_ids)
     text_config = model.config.get_text_config()
     cache = DynamicCache(config=text_config)
-    if not cache.layers or not _PLAIN_LAYERS.issuperset(map(type, cache.layers)):
-        raise UsageError(
-            f"{checkpoint.path}: models of type {model.config.model_type!r} keep more than a "
-            "key/value cache, which codebench cannot sample from yet"
-        )
+    takes = set(inspect.signature(model.forward).parameters)
+    kind = f"{checkpoint.path}: models of type {model.config.model_type!r}"
+    called: CausalModel = model
+    n_layers, keeps_columns = len(cache.layers), True
+    if model.config.model_type in _KEEP_THEIR_STATE or not takes & _CACHE_NAMES:
+
+        def read_all(ids: torch.Tensor) -> torch.Tensor:
+            return torch.as_tensor(model(input_ids=ids, use_cache=False).logits)
+
+        called, n_layers = RecomputingModel(read_all), 1
+        notify(f"{kind} give no cache away: every token reads its whole text again (slow)")
+    elif not cache.layers or not _PLAIN_LAYERS.issuperset(map(type, cache.layers)):
+        keeps_columns = False
+        notify(f"{kind} keep more than a key/value cache: they are sampled batch by batch (slower)")
     n_rows = checkpoint.files.n_embedding_rows
     max_positions = getattr(text_config, "max_position_embeddings", None)
     return LoadedModel(
-        model=model,
+        model=called,
         model_type=str(model.config.model_type),
         n_parameters=sum(p.numel() for p in model.parameters()),
         codec=codec,
         device=device,
         dtype=dtype,
-        n_layers=len(cache.layers),
+        n_layers=n_layers,
         n_ids=codec.n_ids if n_rows is None else min(codec.n_ids, n_rows),
         eos_ids=eos_ids,
         max_positions=max_positions if isinstance(max_positions, int) else None,
+        keeps_columns=keeps_columns,
+        takes_whole_mask=device.type == "cuda" and takes_whole_mask(model),
+    )
+
+
+def takes_whole_mask(model: PreTrainedModel) -> bool:
+    """Return whether `model` is known to use a mask (B, 1, 1, columns) as it is."""
+    layers = DynamicCache(config=model.config.get_text_config()).layers
+    return (
+        model.config.model_type in _WHOLE_MASK_TYPES
+        and model.config._attn_implementation == "sdpa"
+        and {type(layer) for layer in layers} == {DynamicLayer}
     )
 
 

@@ -66,3 +66,10 @@ class LoadedModel:
     eos_ids: frozenset[int]
     max_positions: int | None
     """Tokens of prompt and completion together; None where the model sets no bound."""
+
+    keeps_columns: bool = True
+    """Whether the memory is keys and values alone, so that a row can start while others go on."""
+
+    takes_whole_mask: bool = False
+    """Whether a mask (B, 1, 1, columns) of bool is used as it is. From one of (B, columns),
+    transformers makes its own after a look at it, for which the host waits at every token."""

@@ -16,17 +16,20 @@ class LoopDetector:
 
     def __init__(self) -> None:
         self._recent: list[int] = []
+        self.period = 0
+        """Tokens of the group that is repeated, once there is a loop."""
         self._run = [0] * (MAX_PERIOD + 1)
         """At p: how many of the latest tokens equal the token p places before them."""
 
     def feed(self, token_id: int) -> bool:
         """Take the next token; return whether the completion now ends in a loop."""
         recent, run = self._recent, self._run
-        loops = False
+        self.period = 0
         for period in range(1, min(len(recent), MAX_PERIOD) + 1):
             run[period] = run[period] + 1 if recent[-period] == token_id else 0
-            loops = loops or run[period] + period > MIN_LOOP_TOKENS
+            if not self.period and run[period] + period > MIN_LOOP_TOKENS:
+                self.period = period
         recent.append(token_id)
         if len(recent) > MAX_PERIOD:
             del recent[0]
-        return loops
+        return self.period > 0

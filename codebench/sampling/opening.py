@@ -47,13 +47,14 @@ LOADERS: Mapping[CheckpointFormat, tuple[str, str]] = {
 """Module of this room and function that load a format."""
 
 
-def open_sampler(
+def open_sampler(  # noqa: PLR0913  (they are the options of one command)
     checkpoint: Checkpoint,
     params: SamplingParams,
     *,
     device: str = "auto",
     batch_size: int | None = None,
     n_threads: int | None = None,
+    chat: bool = False,
     notify: Callable[[str], None] = lambda _: None,
 ) -> Sampler:
     """Load `checkpoint` and return a sampler over it.
@@ -62,12 +63,14 @@ def open_sampler(
         checkpoint: A checked checkpoint.
         params: How tokens are drawn.
         device: auto, cpu, cuda or cuda:N; auto takes a GPU where there is one.
-        batch_size: Rows that decode together; by default what suits the device.
+        batch_size: Rows that decode together; by default what suits the device and its memory.
         n_threads: Threads of torch on the CPU; by default half of the cores.
+        chat: Ask for the program in a message, through the tokenizer's chat template.
         notify: Takes one line for the user's stderr.
 
     Raises:
-        UsageError: if an argument is wrong or the model is of a kind that is not covered.
+        UsageError: if an argument is wrong, the model is of a kind that is not covered, or there is
+            no chat template.
         EnvironmentProblem: if the device does not work or the weights do not load.
     """
     if batch_size is not None and not 1 <= batch_size <= _MAX_ROWS:
@@ -83,5 +86,12 @@ def open_sampler(
 
     set_threads(n_threads)
     loaded = _load(checkpoint, where, notify=notify)
+    prompts = None
+    if chat:
+        from codebench.sampling.prompt_ids import ChatPrompts
+
+        prompts = ChatPrompts(checkpoint, loaded.codec)
     load_s = time.perf_counter() - started
-    return RowSampler(loaded, params, batch_size=batch_size, load_s=load_s)
+    return RowSampler(
+        loaded, params, batch_size=batch_size, load_s=load_s, notify=notify, chat=prompts
+    )

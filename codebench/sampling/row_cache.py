@@ -16,6 +16,9 @@ from transformers.cache_utils import Cache, DynamicLayer
 Layers = tuple[tuple[torch.Tensor, torch.Tensor], ...]
 """Keys and values of one sequence for every layer, each (1, heads, columns, head size)."""
 
+_NOWHERE = 1 << 62
+"""Start of the columns of a row that has none."""
+
 
 @dataclass(slots=True)
 class _Window:
@@ -62,6 +65,8 @@ class RowCache:
         self._capacity = 0
         self._starts = [0] * n_rows
         self._is_alive = [False] * n_rows
+        self._own_from: torch.Tensor | None = None
+        """(B, 1), where each row's columns start, on the device; None when that has changed."""
 
     def place(self, row: int, prefix: Layers, n_columns: int, *, n_new: int) -> None:
         """Start `row` with the first `n_columns` columns of `prefix`; `n_new` tokens may follow."""
@@ -73,20 +78,26 @@ class RowCache:
             layer.values[row, :, start:column] = values[0, :, :n_columns]
         self._starts[row] = start
         self._is_alive[row] = True
+        self._own_from = None
 
     def free(self, row: int) -> None:
         """Let `row` go; it is computed along until it is placed again, seeing only itself."""
         self._is_alive[row] = False
+        self._own_from = None
 
     def begin_step(self, device: torch.device) -> torch.Tensor:
         """Make room for one column and return the attention mask, (B, window) int64."""
         if self._window.column == self._capacity:
             self._move(self._n_kept, self._capacity)
         column = self._window.column
-        starts = [s if a else column for s, a in zip(self._starts, self._is_alive, strict=True)]
-        self._window.low = min(starts)
+        alive = [s for s, a in zip(self._starts, self._is_alive, strict=True) if a]
+        self._window.low = min(alive, default=column)
+        if self._own_from is None:  # the only transfer to the device, and not in every step
+            rows = zip(self._starts, self._is_alive, strict=True)
+            starts = [start if is_alive else _NOWHERE for start, is_alive in rows]
+            self._own_from = torch.tensor(starts, device=device)[:, None]
         columns = torch.arange(self._window.low, column + 1, device=device)
-        return (columns >= torch.tensor(starts, device=device)[:, None]).long()
+        return ((columns >= self._own_from) | (columns == column)).long()
 
     def end_step(self) -> None:
         """Go on to the next column."""
@@ -98,6 +109,7 @@ class RowCache:
             layer.keys, layer.values = layer.keys[list(rows)], layer.values[list(rows)]
         self._starts = [self._starts[row] for row in rows]
         self._is_alive = [self._is_alive[row] for row in rows]
+        self._own_from = None
 
     @property
     def _n_kept(self) -> int:
@@ -131,3 +143,4 @@ class RowCache:
         self._starts = [start + column - old for start in self._starts]
         self._window.column = column
         self._capacity = capacity
+        self._own_from = None

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import Protocol
 
 import torch
 import transformers
 
-from codebench.errors import EnvironmentProblem
+from codebench.sampling.batch_engine import BatchEngine
+from codebench.sampling.bound import decode_bound, measure_machine, model_facts
 from codebench.sampling.completion import (
     Completion,
     SampleRequest,
@@ -15,12 +17,25 @@ from codebench.sampling.completion import (
 )
 from codebench.sampling.engine import RowEngine
 from codebench.sampling.loaded_model import LoadedModel
+from codebench.sampling.memory import free_bytes, plan_rows, usual_prompt_tokens
+from codebench.sampling.prompt_ids import ChatPrompts
 
 Notify = Callable[[str], None]
 """Takes one line for the user's stderr."""
 
-_ROWS_ON_CPU = 32  # measured: 1260, 1630, 1230 tokens/s with 16, 32, 64 rows (6 layers of 256)
-_ROWS_ON_GPU = 64
+
+class Engine(Protocol):
+    """Draws samples from one model."""
+
+    n_rows: int
+
+    def run(self, requests: Iterable[SampleRequest]) -> Iterator[Completion]:
+        """Yield the completions as they finish."""
+        ...
+
+    def timing(self) -> SamplerTiming:
+        """Return where the time went."""
+        ...
 
 
 class RowSampler:
@@ -33,44 +48,64 @@ class RowSampler:
         *,
         batch_size: int | None = None,
         load_s: float = 0.0,
+        notify: Notify = lambda _: None,
+        chat: ChatPrompts | None = None,
     ) -> None:
-        is_cpu = loaded.device.type == "cpu"
-        self._n_rows = batch_size or (_ROWS_ON_CPU if is_cpu else _ROWS_ON_GPU)
+        n_rows = batch_size or plan_rows(
+            loaded,
+            params,
+            n_prompt_tokens=usual_prompt_tokens(loaded),
+            n_free_bytes=free_bytes(loaded.device),
+        )
         self._load_s = load_s
         self._loaded = loaded
-        self._engine = RowEngine(loaded, params, n_rows=self._n_rows)
+        self._chat = chat
+        kind = RowEngine if loaded.keeps_columns else BatchEngine
+        self._engine: Engine = kind(loaded, params, n_rows=n_rows, prompts=chat, notify=notify)
 
     def sample(self, requests: Iterable[SampleRequest]) -> Iterator[Completion]:
         """Yield one completion per request, as they finish; pulls requests lazily.
 
         Raises:
-            EnvironmentProblem: if the GPU has too little memory for the rows.
+            UsageError: if a prompt has no tokens.
+            EnvironmentProblem: if there is too little memory for one sample.
         """
-        try:
-            yield from self._engine.run(requests)
-        except torch.OutOfMemoryError as error:
-            raise EnvironmentProblem(
-                f"{self._loaded.device} ran out of memory with {self._n_rows} rows: "
-                f"use --batch-size {max(1, self._n_rows // 2)} or --device cpu"
-            ) from error
+        yield from self._engine.run(requests)
 
     def timing(self) -> SamplerTiming:
         """Return where the time went so far."""
         return replace(self._engine.timing(), load_s=self._load_s)
 
+    def bound_tokens_per_second(self, *, mean_context: float) -> float | None:
+        """Return what memory bandwidth and arithmetic would allow; None for models without rows."""
+        loaded, n_rows = self._loaded, self._engine.n_rows
+        facts = model_facts(loaded) if loaded.keeps_columns else None
+        if facts is None:
+            return None
+        rates = measure_machine(
+            loaded.device,
+            dtype=loaded.dtype,
+            n_rows=n_rows,
+            step_bytes=facts.step_bytes(n_rows=n_rows, mean_context=mean_context),
+        )
+        return decode_bound(facts, rates, n_rows=n_rows, mean_context=mean_context)
+
     def describe(self) -> dict[str, str | int | float]:
         """Return facts for results.json."""
+        chat = {"chat_template": self._chat.fingerprint} if self._chat is not None else {}
         return {
-            "engine": "rows",
+            "engine": "rows" if self._loaded.keeps_columns else "batches",
             "model_type": self._loaded.model_type,
             "n_parameters": self._loaded.n_parameters,
             "device": _device_name(self._loaded.device),
             "dtype": str(self._loaded.dtype).removeprefix("torch."),
-            "rows": self._n_rows,
+            "rows": self._engine.n_rows,
+            "chat": self._chat is not None,
             "n_threads": torch.get_num_threads(),
             "determinism": "token-level: independent of batch, order and shard up to rounding",
             "torch": torch.__version__,
             "transformers": transformers.__version__,
+            **chat,
         }
 
 
