@@ -70,6 +70,10 @@ class GeneratedSampler:
             n_wasted_tokens=0,
         )
 
+    def bound_tokens_per_second(self, *, mean_context: float) -> float | None:  # noqa: ARG002
+        """Return None: nothing is decoded."""
+        return None
+
     def describe(self) -> dict[str, str | int | float]:
         """Return what this is."""
         return {"engine": "generated"}

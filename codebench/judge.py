@@ -132,6 +132,7 @@ class Judge:
             completion=completion.text,
             finish_reason=completion.finish_reason,
             n_tokens=completion.n_tokens,
+            loop=completion.loop,
             extraction=program.extraction,
             program=program.text,
             outcome=outcome,

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 Command = Callable[..., Any]
+_MAX_ROWS = 4096
 Option = Callable[[Command], Command]
 
 SANDBOX_OPTION = click.option(
@@ -50,6 +51,15 @@ def _device(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     return value
 
 
+def _rows(_ctx: click.Context, _param: click.Parameter, value: str) -> int | None:
+    """Read a number of rows; auto is None."""
+    if value == "auto":
+        return None
+    if not value.isdecimal() or not 1 <= int(value) <= _MAX_ROWS:
+        raise click.BadParameter(f"{value!r}: give auto or a number from 1 to {_MAX_ROWS}")
+    return int(value)
+
+
 def options(*group: Option) -> Option:
     """Return a decorator that gives a command the options of `group`, in their order."""
 
@@ -84,7 +94,13 @@ source_options = options(
         show_default=True,
         help="auto, cpu, cuda or cuda:N.",
     ),
-    click.option("--batch-size", type=click.IntRange(min=1), help="Rows that decode together."),
+    click.option(
+        "--batch-size",
+        callback=_rows,
+        default="auto",
+        show_default=True,
+        help="Rows that decode together: a number, or auto for what the memory holds.",
+    ),
     click.option("--server", help="Sample from a server at this URL instead of a checkpoint."),
     click.option("--model", help="The server's name of the model."),
     click.option(
@@ -94,7 +110,7 @@ source_options = options(
         show_default=True,
         help="What the server speaks.",
     ),
-    click.option("--chat", is_flag=True, help="Ask the server as a chat, and read its answer."),
+    click.option("--chat", is_flag=True, help="Ask as a user of a chat does, and read the answer."),
     click.option(
         "--concurrency",
         type=click.IntRange(1, 1024),
@@ -159,6 +175,7 @@ sampling_options = options(
         show_default=True,
         help="Longest completion, in tokens.",
     ),
+    click.option("--stop", multiple=True, help="Text that ends a completion; may be repeated."),
     click.option(
         "--extract",
         type=click.Choice(["auto", "raw", "chat"]),

@@ -20,9 +20,9 @@ from codebench.progress import Progress, Snapshot
 from codebench.results.aggregate import Aggregator
 from codebench.results.facts import RunFacts, RunTiming
 from codebench.results.model import Results
-from codebench.results.parts import RunWarning
+from codebench.results.parts import RunWarning, Timing
 from codebench.run_config import RunConfig
-from codebench.sampling.completion import Completion, Sampler, SampleRequest, SamplerTiming
+from codebench.sampling.completion import Completion, Sampler, SampleRequest
 from codebench.store.disk import write_atomically
 from codebench.store.manifest import Environment, utc_now
 from codebench.store.record import SampleKey, SampleRecord
@@ -240,36 +240,32 @@ class Run:
             warnings=warnings,
         )
 
-    def _timing(self) -> RunTiming:
+    def _timing(self) -> Timing:
         """Return where the time went: of the last invocation that drew anything."""
-        earlier = None if self._n_generated else _earlier_timing(self._directory.path)
-        return earlier or RunTiming(
-            wall_s=time.monotonic() - self._started,
+        if not self._n_generated and (earlier := _earlier_timing(self._directory.path)):
+            return earlier
+        drawn = self._sampler.timing()
+        wall_s = time.monotonic() - self._started
+        bound = None
+        if drawn.n_generated_tokens and drawn.decode_s:
+            mean_prompt = drawn.n_prompt_tokens / len(self._plan.prompts)  # each is read once
+            mean_written = drawn.n_generated_tokens / self._n_generated
+            bound = self._sampler.bound_tokens_per_second(
+                mean_context=mean_prompt + mean_written / 2
+            )
+        return RunTiming(
+            wall_s=wall_s,
             startup_s=self._startup_s,
             compiling_s=self._compiling_s,
             queue_s=self._queue_s,
             n_resumed_samples=self._n_resumed,
-            sampler=self._sampler.timing(),
-        )
+            sampler=drawn,
+            bound_tokens_per_second=bound,
+        ).results()
 
 
-def _earlier_timing(run_dir: Path) -> RunTiming | None:
+def _earlier_timing(run_dir: Path) -> Timing | None:
     try:
-        timing = Results.model_validate_json((run_dir / RESULTS_NAME).read_bytes()).timing
+        return Results.model_validate_json((run_dir / RESULTS_NAME).read_bytes()).timing
     except (OSError, ValueError):
         return None
-    return RunTiming(
-        wall_s=timing.wall_s,
-        startup_s=timing.startup_s,
-        compiling_s=timing.compiling_s,
-        queue_s=timing.queue_s,
-        n_resumed_samples=timing.n_resumed_samples,
-        sampler=SamplerTiming(
-            load_s=0.0,
-            prefill_s=timing.prefill_s,
-            decode_s=timing.decode_s,
-            n_prompt_tokens=timing.n_prompt_tokens,
-            n_generated_tokens=timing.n_generated_tokens,
-            n_wasted_tokens=timing.n_wasted_tokens,
-        ),
-    )

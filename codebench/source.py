@@ -42,6 +42,9 @@ class CheckpointOptions(BaseModel, frozen=True, extra="forbid"):
     batch_size: int | None = Field(default=None, ge=1)
     """Rows that decode together; None lets the sampler choose."""
 
+    chat: bool = False
+    """Ask through the tokenizer's chat template instead of letting the prompt be continued."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
@@ -84,6 +87,7 @@ def checkpoint_source(options: CheckpointOptions, params: SamplingParams) -> Sou
             params,
             device=options.device,
             batch_size=options.batch_size,
+            chat=options.chat,
             notify=notify,
         )
         facts = sampler.describe()
@@ -101,7 +105,7 @@ def checkpoint_source(options: CheckpointOptions, params: SamplingParams) -> Sou
         slug=checkpoint.path.name,
         info=info,
         open=open_it,
-        decides_texts=("dtype",),
+        decides_texts=("dtype", "chat", "chat_template"),
     )
 
 

@@ -9,6 +9,7 @@ from rich.text import Text
 from codebench.plan import Plan
 from codebench.prompts.model import PromptSet
 from codebench.results.model import Results
+from codebench.results.parts import Timing
 from codebench.run_config import RunConfig
 from codebench.sandbox.execution import SandboxInfo
 from codebench.source import Source
@@ -67,9 +68,25 @@ def _summary(results: Results) -> list[str]:
     lines.append(
         f"Time: {timing.wall_s:.1f} s = start-up {timing.startup_s:.1f} + sampling "
         f"{timing.sampling_s:.1f} + rest {timing.other_s:.1f}; compiling "
-        f"{timing.compiling_s:.1f} beside it; {_number(results.tokens_per_second)} tokens/s"
+        f"{timing.compiling_s:.1f} beside it"
     )
+    if timing.decode_tokens_per_second is not None:
+        lines.append(f"Sampling: {_sampling(timing)}")
     return lines
+
+
+def _sampling(timing: Timing) -> str:
+    parts = [
+        f"prefill {_number(timing.prefill_tokens_per_second)} tokens/s",
+        f"decode {_number(timing.decode_tokens_per_second)} tokens/s",
+    ]
+    if timing.bound_share is not None:
+        parts.append(f"{100 * timing.bound_share:.1f} % of the machine's bound")
+    if timing.rows_occupied_share is not None:
+        parts.append(f"rows occupied {100 * timing.rows_occupied_share:.0f} %")
+    if timing.wasted_share is not None:
+        parts.append(f"{100 * timing.wasted_share:.1f} % of tokens wasted")
+    return ", ".join(parts)
 
 
 def _number(value: float | None) -> str:

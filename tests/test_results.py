@@ -180,7 +180,7 @@ def _facts(n_samples: int, **changes: Any) -> RunFacts:  # noqa: ANN401 - any fi
         queue_s=0.25,
         n_resumed_samples=0,
         sampler=SAMPLER_TIMING,
-    )
+    ).results()
     fields: dict[str, Any] = {
         "timestamp": "2026-11-21T08:10:00Z",
         "n_samples": n_samples,
@@ -420,7 +420,7 @@ def test_a_resumed_run_with_nothing_to_draw_has_no_token_rate() -> None:
     """Without a sampler there is no tokens_per_second, rather than 0."""
     timing = RunTiming(
         wall_s=1, startup_s=0.5, compiling_s=0, queue_s=0, n_resumed_samples=6, sampler=None
-    )
+    ).results()
     aggregator = Aggregator([RUST, PYTHON])
     results = aggregator.finish(MANIFEST, _facts(0, timing=timing))
     assert results.tokens_per_second is None

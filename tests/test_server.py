@@ -184,12 +184,17 @@ def client_of(url: str, *, key: str | None = KEY, patience: Patience = QUICK) ->
 
 
 def sampler_of(
-    server: Loopback, *, concurrency: int = 2, patience: Patience = QUICK, is_chat: bool = False
+    server: Loopback,
+    *,
+    concurrency: int = 2,
+    patience: Patience = QUICK,
+    is_chat: bool = False,
+    params: SamplingParams = PARAMS,
 ) -> ServerSampler:
     """Return a sampler whose server was not asked anything yet."""
     options = ServerOptions(url=server.url, model="m", concurrency=concurrency, is_chat=is_chat)
-    wire = OpenAIWire(Dialect.EXTENDED, PARAMS, is_chat=is_chat)
-    return ServerSampler(client_of(server.url, patience=patience), wire, options, PARAMS)
+    wire = OpenAIWire(Dialect.EXTENDED, params, is_chat=is_chat)
+    return ServerSampler(client_of(server.url, patience=patience), wire, options, params)
 
 
 def post(client: ServerClient, pauses: Pauses) -> Reply[bytes] | Refusal:
@@ -705,6 +710,22 @@ def test_completions_end_where_the_item_ends(
         (completion,) = sampler_of(server).sample([request(prompt=prompt)])
     assert (completion.text, completion.finish_reason) == (kept, expected)
     assert completion.n_tokens == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "expected"),
+    [
+        ("    a + STOP b\n}", "    a + STOP", FinishReason.STOP),
+        ("    a\n}\nSTOP", "    a\n}", FinishReason.BALANCED),
+        ("    a +", "    a +", FinishReason.EOS),
+    ],
+)
+def test_a_stop_ends_the_text_and_is_kept(text: str, kept: str, expected: FinishReason) -> None:
+    """A completion ends behind its first stop, unless its item ends before that."""
+    params = PARAMS.model_copy(update={"stop": ("never", "STOP")})
+    with serving(Response(content=said(text))) as server:
+        (completion,) = sampler_of(server, params=params).sample([request()])
+    assert (completion.text, completion.finish_reason) == (kept, expected)
 
 
 def test_counts() -> None:

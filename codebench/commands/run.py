@@ -58,6 +58,7 @@ def _config(options: Mapping[str, Any]) -> RunConfig:
             top_k=options["top_k"],
             top_p=options["top_p"],
             max_tokens=options["max_tokens"],
+            stop=options["stop"],
         ),
         extract=ExtractMode.CHAT if options["chat"] else ExtractMode(options["extract"]),
         sandbox=SandboxKind(options["sandbox"]),
@@ -82,8 +83,6 @@ def _source(options: Mapping[str, Any], config: RunConfig) -> Source:
             concurrency=options["concurrency"],
         )
         return server_source(server, config.sampling)
-    if options["chat"]:
-        raise UsageError("--chat is for servers: a checkpoint is asked to continue the prompt")
     checkpoint = CheckpointOptions(
         name=options["checkpoint"],
         root=options["checkpoint_root"],
@@ -92,6 +91,7 @@ def _source(options: Mapping[str, Any], config: RunConfig) -> Source:
         settings=dict(_setting(text) for text in options["set"]),
         device=options["device"],
         batch_size=options["batch_size"],
+        chat=options["chat"],
     )
     return checkpoint_source(checkpoint, config.sampling)
 

@@ -81,7 +81,7 @@ class Aggregator:
 
     def finish(self, manifest: Manifest, facts: RunFacts) -> Results:
         """Return the results of what was added so far."""
-        run, timing = self._run, facts.timing.results()
+        run, timing = self._run, facts.timing
         prompts = list(self._prompts.values())
         n_generated, busy_s = timing.n_generated_tokens, timing.sampling_s
         return Results(

@@ -29,24 +29,51 @@ class RunTiming:
     sampler: SamplerTiming | None
     """What the sampler measured; None when nothing was left to draw."""
 
+    bound_tokens_per_second: float | None = None
+    """Most that the machine could decode of this model; None where it is not known."""
+
     def results(self) -> Timing:
         """Return the timing part of the results."""
-        sampler = self.sampler
-        sampling_s = sampler.prefill_s + sampler.decode_s if sampler else 0.0
+        drawn = self.sampler or _NOTHING_DRAWN
+        sampling_s = drawn.prefill_s + drawn.decode_s
+        decode_rate = _per(drawn.n_generated_tokens, drawn.decode_s)
+        bound = self.bound_tokens_per_second
         return Timing(
             wall_s=self.wall_s,
             startup_s=self.startup_s,
             sampling_s=sampling_s,
-            prefill_s=sampler.prefill_s if sampler else 0.0,
-            decode_s=sampler.decode_s if sampler else 0.0,
+            prefill_s=drawn.prefill_s,
+            decode_s=drawn.decode_s,
             compiling_s=self.compiling_s,
             queue_s=self.queue_s,
             other_s=max(0.0, self.wall_s - self.startup_s - sampling_s),
-            n_prompt_tokens=sampler.n_prompt_tokens if sampler else 0,
-            n_generated_tokens=sampler.n_generated_tokens if sampler else 0,
-            n_wasted_tokens=sampler.n_wasted_tokens if sampler else 0,
+            n_prompt_tokens=drawn.n_prompt_tokens,
+            n_generated_tokens=drawn.n_generated_tokens,
+            n_wasted_tokens=drawn.n_wasted_tokens,
+            wasted_share=_per(
+                drawn.n_wasted_tokens, drawn.n_wasted_tokens + drawn.n_generated_tokens
+            ),
+            rows_occupied_share=_per(drawn.n_occupied_row_steps, drawn.n_row_steps),
+            prefill_tokens_per_second=_per(drawn.n_prompt_tokens, drawn.prefill_s),
+            decode_tokens_per_second=decode_rate,
+            bound_tokens_per_second=bound,
+            bound_share=_per(decode_rate, bound) if decode_rate and bound else None,
             n_resumed_samples=self.n_resumed_samples,
         )
+
+
+_NOTHING_DRAWN = SamplerTiming(
+    load_s=0.0,
+    prefill_s=0.0,
+    decode_s=0.0,
+    n_prompt_tokens=0,
+    n_generated_tokens=0,
+    n_wasted_tokens=0,
+)
+
+
+def _per(count: float, whole: float) -> float | None:
+    return count / whole if whole else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +89,7 @@ class RunFacts:
     environment: Environment
     """What this invocation ran on and with."""
 
-    timing: RunTiming
+    timing: Timing
     stopped_by: str | None = None
     """What ended the run before its last sample, as "--timeout 30min"; None when nothing did."""
 

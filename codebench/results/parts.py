@@ -149,6 +149,27 @@ class Timing(Described):
     n_wasted_tokens: int
     """Tokens that were decoded and thrown away (past a stop, empty rows)."""
 
+    wasted_share: float | None
+    """n_wasted_tokens / (n_wasted_tokens + n_generated_tokens), 0-1; null without tokens."""
+
+    rows_occupied_share: float | None
+    """Share 0-1 of the rows' steps that held a sample while requests were left to be taken; null
+    where nothing was drawn, or by another sampler than the row engine."""
+
+    prefill_tokens_per_second: float | None
+    """n_prompt_tokens / prefill_s; null where no time was measured."""
+
+    decode_tokens_per_second: float | None
+    """n_generated_tokens / decode_s; null where no time was measured."""
+
+    bound_tokens_per_second: float | None
+    """Most tokens per second that this machine's memory bandwidth and arithmetic would allow for
+    this model and number of rows, measured in the run; null where it is not known."""
+
+    bound_share: float | None
+    """decode_tokens_per_second / bound_tokens_per_second, 0-1; small for small models, whose steps
+    are mostly overhead. Null where the bound is."""
+
     n_resumed_samples: int
     """Samples that were found on disk, judged already."""
 
@@ -167,6 +188,9 @@ class Sampling(Described):
 
     max_tokens: int
     """Most new tokens of one completion."""
+
+    stop: tuple[str, ...]
+    """Texts that ended a completion."""
 
     seed: int
     """Seed of the run; each sample has its own, derived from it."""

@@ -76,6 +76,10 @@ class ReplaySampler:
             n_wasted_tokens=0,
         )
 
+    def bound_tokens_per_second(self, *, mean_context: float) -> float | None:  # noqa: ARG002
+        """Return None: nothing is decoded here."""
+        return None
+
     def describe(self) -> dict[str, str | int | float]:
         """Return where the completions come from."""
         return {"engine": "replay", "source": self._name, "determinism": "exact"}

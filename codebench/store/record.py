@@ -92,6 +92,9 @@ class SampleRecord(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     n_tokens: int = Field(ge=0)
     """Tokens of the completion."""
 
+    loop: Text | None = None
+    """The text that the model repeated until it was stopped; None where it did not."""
+
     extraction: Extraction
     """How the program was cut out of the completion."""
 

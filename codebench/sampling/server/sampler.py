@@ -11,6 +11,7 @@ Not covered: models behind the same name that differ; a server does not say what
 import functools
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from enum import StrEnum
 
 from pydantic import BaseModel, Field
@@ -115,6 +116,10 @@ class ServerSampler:
             n_wasted_tokens=0,
         )
 
+    def bound_tokens_per_second(self, *, mean_context: float) -> float | None:  # noqa: ARG002
+        """Return None: nobody here knows the server's machine."""
+        return None
+
     def describe(self) -> dict[str, str | int | float]:
         """Return facts for results.json; no key, no password."""
         facts: dict[str, str | int | float] = {
@@ -155,7 +160,8 @@ class ServerSampler:
             n_tokens=answer.n_tokens,
             generation_ms=reply.duration_ms,
         )
-        return completion if self._options.is_chat else _cut(completion), answer
+        stops = self._params.stop
+        return _cut(completion, stops=stops, at_item_end=not self._options.is_chat), answer
 
 
 def ask_server(client: ServerClient, wire: Wire, ask: Ask, stop: threading.Event) -> Reply[Answer]:
@@ -184,16 +190,17 @@ def refused(client: ServerClient, refusal: Refusal) -> CodebenchError:
     return UsageError(f"{refusal.message}; check --model and the sampling options")
 
 
-def _cut(completion: Completion) -> Completion:
-    """Return the completion up to the end of the prompt's item, if it gets there."""
-    prompt = completion.request.prompt
-    end = ItemScanner(prompt.language, prompt.prefix).feed(completion.text)
-    if end is None:
+def _cut(completion: Completion, *, stops: tuple[str, ...], at_item_end: bool) -> Completion:
+    """Return the completion up to its item's end or its first stop, whichever comes first.
+
+    Stops are looked for here and not by the server, which would leave them out of the text.
+    """
+    prompt, text = completion.request.prompt, completion.text
+    ends = [(text.index(stop) + len(stop), FinishReason.STOP) for stop in stops if stop in text]
+    item_end = ItemScanner(prompt.language, prompt.prefix).feed(text) if at_item_end else None
+    if item_end is not None:
+        ends.append((item_end, FinishReason.BALANCED))
+    if not ends:
         return completion
-    return Completion(
-        request=completion.request,
-        text=completion.text[:end],
-        finish_reason=FinishReason.BALANCED,
-        n_tokens=completion.n_tokens,
-        generation_ms=completion.generation_ms,
-    )
+    end, reason = min(ends, key=lambda found: found[0])
+    return replace(completion, text=text[:end], finish_reason=reason)
