@@ -48,10 +48,10 @@ from codebench.sampling.completion import (
     SamplingParams,
 )
 from codebench.sampling.device import choose_device, set_threads
-from codebench.sampling.huggingface import load_huggingface
+from codebench.sampling.formats.huggingface import load_huggingface
 from codebench.sampling.loaded_model import LoadedModel
-from codebench.sampling.loop_detector import LoopDetector
 from codebench.sampling.row_sampler import RowSampler
+from codebench.sampling.rows.loop_detector import LoopDetector
 
 N_SAMPLES = 100
 ROOM = "codebench.sampling."

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
-from codebench.checkpoints.pickled_vocabulary import CharVocabulary
+from codebench.checkpoints.formats.pickled_vocabulary import CharVocabulary
 from codebench.sampling.bound import (
     MachineRates,
     ModelFacts,
@@ -16,8 +16,8 @@ from codebench.sampling.bound import (
     measure_machine,
     model_facts,
 )
+from codebench.sampling.formats.vocabularies import CharCodec
 from codebench.sampling.loaded_model import CausalModel, LoadedModel
-from codebench.sampling.vocabularies import CharCodec
 
 FACTS = ModelFacts(n_weights=1000, weight_bytes=4000, kv_bytes_per_token=8)
 CPU = torch.device("cpu")

@@ -10,8 +10,8 @@ import pytest
 
 from codebench.checkpoints.checkpoint import CheckpointFormat, FingerprintKind
 from codebench.checkpoints.fingerprint import fingerprint
+from codebench.checkpoints.formats.safetensors_header import read_safetensors_header
 from codebench.checkpoints.resolve import list_checkpoints, resolve_checkpoint, step_of
-from codebench.checkpoints.safetensors_header import read_safetensors_header
 from codebench.errors import EnvironmentProblem, UsageError
 
 

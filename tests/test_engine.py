@@ -24,17 +24,17 @@ from codebench.sampling.completion import (
     SamplingParams,
     sample_seed,
 )
-from codebench.sampling.engine import RowEngine
-from codebench.sampling.huggingface import takes_whole_mask
+from codebench.sampling.formats.huggingface import takes_whole_mask
 from codebench.sampling.loaded_model import CausalOutput, LoadedModel
-from codebench.sampling.memory import (
+from codebench.sampling.opening import open_sampler
+from codebench.sampling.row_sampler import RowSampler
+from codebench.sampling.rows.engine import RowEngine
+from codebench.sampling.rows.memory import (
     free_bytes,
     is_out_of_memory,
     kv_bytes_per_token,
     plan_rows,
 )
-from codebench.sampling.opening import open_sampler
-from codebench.sampling.row_sampler import RowSampler
 
 END = "<|end|>"
 TURN = "<|user|>"
@@ -171,7 +171,7 @@ def script(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> Callable[...
         ) -> torch.Tensor:
             return torch.tensor([ids[min(int(p), len(ids) - 1)] for p in positions])
 
-        monkeypatch.setattr("codebench.sampling.row_steps.draw", write)
+        monkeypatch.setattr("codebench.sampling.rows.row_steps.draw", write)
         engine = RowEngine(loaded, params, n_rows=1, **options)
         (completion,) = engine.run([SampleRequest(prompt=prompt(PROMPTS[0]), index=0, seed=0)])
         return completion
@@ -436,7 +436,7 @@ def test_chat(chat_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ) -> torch.Tensor:
         return torch.tensor([[*written, 0][int(p)] for p in positions])
 
-    monkeypatch.setattr("codebench.sampling.row_steps.draw", write)
+    monkeypatch.setattr("codebench.sampling.rows.row_steps.draw", write)
     read: list[list[int]] = []
 
     def note(_module: object, _args: object, given: dict[str, Any]) -> None:

@@ -22,7 +22,6 @@ from transformers import (
 from codebench.checkpoints.resolve import resolve_checkpoint
 from codebench.errors import EnvironmentProblem
 from codebench.prompts.model import Language, Prompt
-from codebench.sampling.batch_engine import BatchEngine
 from codebench.sampling.completion import (
     Completion,
     FinishReason,
@@ -30,10 +29,11 @@ from codebench.sampling.completion import (
     SamplingParams,
     sample_seed,
 )
-from codebench.sampling.engine import RowEngine
-from codebench.sampling.huggingface import load_huggingface
+from codebench.sampling.formats.huggingface import load_huggingface
 from codebench.sampling.loaded_model import LoadedModel
 from codebench.sampling.opening import open_sampler
+from codebench.sampling.rows.batch_engine import BatchEngine
+from codebench.sampling.rows.engine import RowEngine
 
 END = "<|end|>"
 N_IDS = 300

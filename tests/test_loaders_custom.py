@@ -16,7 +16,7 @@ from codebench.checkpoints.resolve import resolve_checkpoint
 from codebench.errors import EnvironmentProblem, UsageError
 from codebench.prompts.model import Language, Prompt
 from codebench.sampling.completion import SampleRequest, SamplingParams, sample_seed
-from codebench.sampling.huggingface import load_huggingface
+from codebench.sampling.formats.huggingface import load_huggingface
 from codebench.sampling.opening import open_sampler
 
 END = "<|end|>"
@@ -136,7 +136,7 @@ def test_an_adapter_is_merged(
     tensors = write_adapter(tmp_path / "checkpoint-70", {layer: shape}, "../base", **extra)
     checkpoint = resolve_checkpoint(str(tmp_path / "checkpoint-70"))
     assert (checkpoint.format, checkpoint.step) == (CheckpointFormat.PEFT, 70)
-    from codebench.sampling.peft import load_adapted
+    from codebench.sampling.formats.peft import load_adapted
 
     merged = load_adapted(checkpoint, torch.device("cpu"), notify=lambda _: None).model
     plain = load_huggingface(

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from codebench.checkpoints.checkpoint import CheckpointFormat
-from codebench.checkpoints.pickled_vocabulary import (
+from codebench.checkpoints.formats.pickled_vocabulary import (
     BytePairVocabulary,
     CharVocabulary,
     read_vocabulary,
@@ -22,7 +22,7 @@ from codebench.checkpoints.pickled_vocabulary import (
 from codebench.checkpoints.resolve import list_checkpoints, resolve_checkpoint
 from codebench.errors import EnvironmentProblem, UsageError
 from codebench.sampling.codec import TextStream
-from codebench.sampling.vocabularies import BytePairCodec, CharCodec
+from codebench.sampling.formats.vocabularies import BytePairCodec, CharCodec
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "checkpoints"
 TIKTOKEN = DATA / "nanochat" / "tokenizer" / "tokenizer.pkl"

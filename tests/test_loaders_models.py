@@ -20,12 +20,12 @@ from codebench.checkpoints.resolve import resolve_checkpoint
 from codebench.errors import EnvironmentProblem, UsageError
 from codebench.prompts.model import Language, Prompt
 from codebench.sampling.completion import SampleRequest, SamplingParams, sample_seed
+from codebench.sampling.formats.nanochat import load_nanochat
+from codebench.sampling.formats.nanogpt import load_nanogpt
+from codebench.sampling.formats.ternary import load_ternary
 from codebench.sampling.loaded_model import LoadedModel
-from codebench.sampling.nanochat import load_nanochat
-from codebench.sampling.nanogpt import load_nanogpt
 from codebench.sampling.opening import open_sampler
 from codebench.sampling.row_sampler import RowSampler
-from codebench.sampling.ternary import load_ternary
 
 Tensors = dict[str, torch.Tensor]
 DATA = Path(__file__).parents[2] / "shared" / "data" / "checkpoints"

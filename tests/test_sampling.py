@@ -35,11 +35,11 @@ from codebench.sampling.completion import (
     sample_seed,
 )
 from codebench.sampling.device import choose_device
-from codebench.sampling.huggingface import HuggingFaceSampler, load_huggingface
-from codebench.sampling.loop_detector import LoopDetector
-from codebench.sampling.noise import draw
+from codebench.sampling.formats.huggingface import HuggingFaceSampler, load_huggingface
 from codebench.sampling.opening import open_sampler
 from codebench.sampling.replay import ReplayedCompletion, ReplaySampler
+from codebench.sampling.rows.loop_detector import LoopDetector
+from codebench.sampling.rows.noise import draw
 
 END = "<|end|>"
 TEXT = "fn add(a: i32, b: i32) -> i32 {\n    a + b\n}\ndef add(a, b):\n    return a + b\n" * 4
@@ -274,7 +274,7 @@ def scripted_sampler(
     ) -> torch.Tensor:
         return torch.tensor([script[min(int(position), len(script) - 1)] for position in positions])
 
-    monkeypatch.setattr("codebench.sampling.row_steps.draw", write)
+    monkeypatch.setattr("codebench.sampling.rows.row_steps.draw", write)
     return sampler
 
 

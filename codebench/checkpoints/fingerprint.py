@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from codebench.checkpoints.checkpoint import FingerprintKind
-from codebench.checkpoints.settings import Settings
+from codebench.checkpoints.formats.settings import Settings
 from codebench.errors import EnvironmentProblem
 
 FULL_LIMIT_BYTES = 1 << 30

@@ -17,24 +17,28 @@ from codebench.checkpoints.checkpoint import (
     CheckpointFiles,
     CheckpointFormat,
 )
-from codebench.checkpoints.custom import check_custom
 from codebench.checkpoints.fingerprint import fingerprint
-from codebench.checkpoints.huggingface import (
+from codebench.checkpoints.formats.custom import check_custom
+from codebench.checkpoints.formats.huggingface import (
     check_huggingface,
     explain_what_is_missing,
     looks_like_huggingface,
 )
-from codebench.checkpoints.nanochat import check_nanochat, looks_like_nanochat, nanochat_step
-from codebench.checkpoints.nanogpt import (
+from codebench.checkpoints.formats.nanochat import (
+    check_nanochat,
+    looks_like_nanochat,
+    nanochat_step,
+)
+from codebench.checkpoints.formats.nanogpt import (
     CKPT,
     check_nanogpt,
     is_named_like_nanogpt,
     looks_like_nanogpt,
     nanogpt_step,
 )
-from codebench.checkpoints.peft import check_adapter, looks_like_adapter
-from codebench.checkpoints.settings import Settings, check_names
-from codebench.checkpoints.ternary import check_ternary, looks_like_ternary, ternary_step
+from codebench.checkpoints.formats.peft import check_adapter, looks_like_adapter
+from codebench.checkpoints.formats.settings import Settings, check_names
+from codebench.checkpoints.formats.ternary import check_ternary, looks_like_ternary, ternary_step
 from codebench.errors import EnvironmentProblem, UsageError
 
 DEFAULT_ROOT = Path("checkpoints")

@@ -32,7 +32,7 @@ class Loader(Protocol):
 def _load(checkpoint: Checkpoint, device: "torch.device", *, notify: "Notify") -> "LoadedModel":
     """Call the loader of the checkpoint's format; only that one is imported."""
     module, function = LOADERS[checkpoint.format]
-    load: Loader = getattr(import_module(f"codebench.sampling.{module}"), function)
+    load: Loader = getattr(import_module(f"codebench.sampling.formats.{module}"), function)
     return load(checkpoint, device, notify=notify)
 
 
@@ -44,7 +44,7 @@ LOADERS: Mapping[CheckpointFormat, tuple[str, str]] = {
     CheckpointFormat.NANOCHAT_TERNARY: ("ternary", "load_ternary"),
     CheckpointFormat.CUSTOM: ("custom", "load_custom"),
 }
-"""Module of this room and function that load a format."""
+"""Module of `formats` and function that load a format."""
 
 
 def open_sampler(  # noqa: PLR0913  (they are the options of one command)

@@ -7,7 +7,6 @@ from typing import Protocol
 import torch
 import transformers
 
-from codebench.sampling.batch_engine import BatchEngine
 from codebench.sampling.bound import decode_bound, measure_machine, model_facts
 from codebench.sampling.completion import (
     Completion,
@@ -15,10 +14,11 @@ from codebench.sampling.completion import (
     SamplerTiming,
     SamplingParams,
 )
-from codebench.sampling.engine import RowEngine
 from codebench.sampling.loaded_model import LoadedModel
-from codebench.sampling.memory import free_bytes, plan_rows, usual_prompt_tokens
 from codebench.sampling.prompt_ids import ChatPrompts
+from codebench.sampling.rows.batch_engine import BatchEngine
+from codebench.sampling.rows.engine import RowEngine
+from codebench.sampling.rows.memory import free_bytes, plan_rows, usual_prompt_tokens
 
 Notify = Callable[[str], None]
 """Takes one line for the user's stderr."""

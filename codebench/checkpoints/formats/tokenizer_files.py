@@ -5,7 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from codebench.checkpoints.pickled_vocabulary import CHAR_FILE, TIKTOKEN_FILE, read_vocabulary
+from codebench.checkpoints.formats.pickled_vocabulary import (
+    CHAR_FILE,
+    TIKTOKEN_FILE,
+    read_vocabulary,
+)
 from codebench.errors import EnvironmentProblem, UsageError
 
 TOKENIZER_JSON = "tokenizer.json"

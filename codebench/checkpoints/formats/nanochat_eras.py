@@ -23,8 +23,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codebench.checkpoints.named_tensors import Shapes, check_shapes
-from codebench.checkpoints.settings import Settings, check_names, positive_number
+from codebench.checkpoints.formats.named_tensors import Shapes, check_shapes
+from codebench.checkpoints.formats.settings import Settings, check_names, positive_number
 from codebench.errors import UsageError
 
 SETTINGS = ("softcap", "rope_base", "qk_scale", "ve_scale", "short_window")

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from codebench.checkpoints.named_tensors import plain_name
+from codebench.checkpoints.formats.named_tensors import plain_name
 from codebench.errors import EnvironmentProblem
 
 Tensors = dict[str, torch.Tensor]

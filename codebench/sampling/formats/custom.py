@@ -20,13 +20,13 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from codebench.checkpoints.checkpoint import Checkpoint
-from codebench.checkpoints.custom import loader_source
+from codebench.checkpoints.formats.custom import loader_source
 from codebench.errors import EnvironmentProblem, UsageError
-from codebench.sampling.cached_attention import DecoderOutput
 from codebench.sampling.codec import Codec, added_text
+from codebench.sampling.formats.cached_attention import DecoderOutput
+from codebench.sampling.formats.tokenizers_json import open_codec
 from codebench.sampling.loaded_model import CausalModel, LoadedModel
 from codebench.sampling.row_sampler import Notify
-from codebench.sampling.tokenizers_json import open_codec
 
 
 class UserTokenizer(Protocol):

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from codebench.checkpoints.checkpoint import CheckpointFiles
-from codebench.checkpoints.tokenizer_files import given_tokenizer
+from codebench.checkpoints.formats.tokenizer_files import given_tokenizer
 from codebench.errors import EnvironmentProblem, UsageError
 
 _LOADER = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")

@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import Any
 
 from codebench.checkpoints.checkpoint import CheckpointFiles
-from codebench.checkpoints.named_tensors import check_shapes, shapes_of
-from codebench.checkpoints.pickled_vocabulary import CHAR_FILE
-from codebench.checkpoints.settings import Settings, check_names, one_of
-from codebench.checkpoints.tokenizer_files import (
+from codebench.checkpoints.formats.named_tensors import check_shapes, shapes_of
+from codebench.checkpoints.formats.pickled_vocabulary import CHAR_FILE
+from codebench.checkpoints.formats.settings import Settings, check_names, one_of
+from codebench.checkpoints.formats.tokenizer_files import (
     TOKENIZER_JSON,
     check_fit,
     count_ids,
     first_tokenizer,
     given_tokenizer,
 )
-from codebench.checkpoints.torch_file import is_torch_file, read_torch_file
+from codebench.checkpoints.formats.torch_file import is_torch_file, read_torch_file
 from codebench.errors import CodebenchError, UsageError
 
 CKPT = "ckpt.pt"

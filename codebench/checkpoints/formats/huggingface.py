@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from codebench.checkpoints.checkpoint import CheckpointFiles
-from codebench.checkpoints.safetensors_header import read_safetensors_header
-from codebench.checkpoints.settings import Settings, check_names
-from codebench.checkpoints.tokenizer_files import (
+from codebench.checkpoints.formats.safetensors_header import read_safetensors_header
+from codebench.checkpoints.formats.settings import Settings, check_names
+from codebench.checkpoints.formats.tokenizer_files import (
     check_fit,
     count_ids,
     given_tokenizer,

@@ -16,8 +16,8 @@ from torch import nn
 from torch.nn import functional
 from transformers.cache_utils import Cache, DynamicCache
 
-from codebench.checkpoints.nanochat_eras import SMEAR_CHANNELS, NanochatArchitecture
-from codebench.sampling.cached_attention import (
+from codebench.checkpoints.formats.nanochat_eras import SMEAR_CHANNELS, NanochatArchitecture
+from codebench.sampling.formats.cached_attention import (
     DecoderOutput,
     Sight,
     attend,

@@ -20,15 +20,15 @@ from codebench.sampling.completion import (
     SamplerTiming,
     SamplingParams,
 )
-from codebench.sampling.engine_clock import EngineClock
 from codebench.sampling.loaded_model import LoadedModel
-from codebench.sampling.memory import going_on_with, is_out_of_memory, release, too_little
-from codebench.sampling.prefixes import Prefixes
 from codebench.sampling.prompt_ids import PlainPrompts, PromptIds
-from codebench.sampling.request_queue import RequestQueue
-from codebench.sampling.row import Row, no_room, start_row
-from codebench.sampling.row_cache import RowCache
-from codebench.sampling.row_steps import n_steps_ahead, run_steps
+from codebench.sampling.rows.engine_clock import EngineClock
+from codebench.sampling.rows.memory import going_on_with, is_out_of_memory, release, too_little
+from codebench.sampling.rows.prefixes import Prefixes
+from codebench.sampling.rows.request_queue import RequestQueue
+from codebench.sampling.rows.row import Row, no_room, start_row
+from codebench.sampling.rows.row_cache import RowCache
+from codebench.sampling.rows.row_steps import n_steps_ahead, run_steps
 
 _LOOK_EVERY = {"cpu": 1, "cuda": 8}
 """Steps between two looks at the tokens: a look makes the host wait for a GPU."""

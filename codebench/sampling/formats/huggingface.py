@@ -15,14 +15,14 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from codebench.checkpoints.checkpoint import Checkpoint
-from codebench.checkpoints.tokenizer_files import VOCABULARY_FILES, read_json
+from codebench.checkpoints.formats.tokenizer_files import VOCABULARY_FILES, read_json
 from codebench.errors import EnvironmentProblem, UsageError
 from codebench.sampling.codec import TokenCodec
-from codebench.sampling.custom import RecomputingModel
 from codebench.sampling.device import choose_dtype
+from codebench.sampling.formats.custom import RecomputingModel
+from codebench.sampling.formats.tokenizers_json import open_tokenizer_json
 from codebench.sampling.loaded_model import CausalModel, LoadedModel
 from codebench.sampling.row_sampler import Notify, RowSampler
-from codebench.sampling.tokenizers_json import open_tokenizer_json
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from codebench.checkpoints.torch_file import StoredTensor
+from codebench.checkpoints.formats.torch_file import StoredTensor
 from codebench.errors import EnvironmentProblem, UsageError
 
 Shapes = Mapping[str, tuple[int, ...]]

@@ -14,13 +14,13 @@ from typing import Any
 import torch
 
 from codebench.sampling.completion import Completion, SampleRequest, SamplerTiming, SamplingParams
-from codebench.sampling.engine_clock import EngineClock
 from codebench.sampling.loaded_model import LoadedModel
-from codebench.sampling.memory import going_on_with, is_out_of_memory, release, too_little
-from codebench.sampling.noise import draw
 from codebench.sampling.prompt_ids import PlainPrompts, PromptIds
-from codebench.sampling.request_queue import RequestQueue
-from codebench.sampling.row import Row, no_room, start_row
+from codebench.sampling.rows.engine_clock import EngineClock
+from codebench.sampling.rows.memory import going_on_with, is_out_of_memory, release, too_little
+from codebench.sampling.rows.noise import draw
+from codebench.sampling.rows.request_queue import RequestQueue
+from codebench.sampling.rows.row import Row, no_room, start_row
 
 _TOLERANCE = {torch.float32: 1e-4}
 """How far padding may move a logit, as a share of the largest one; elsewhere `_COARSE`."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codebench.checkpoints.restricted_pickle import load_restricted
+from codebench.checkpoints.formats.restricted_pickle import load_restricted
 from codebench.errors import EnvironmentProblem, UsageError
 
 CHAR_FILE = "meta.pkl"

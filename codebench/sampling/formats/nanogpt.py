@@ -8,7 +8,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from codebench.checkpoints.checkpoint import Checkpoint
-from codebench.checkpoints.nanogpt import (
+from codebench.checkpoints.formats.nanogpt import (
     MASK,
     NanoGptArchitecture,
     nanogpt_architecture,
@@ -16,10 +16,10 @@ from codebench.checkpoints.nanogpt import (
 )
 from codebench.errors import EnvironmentProblem
 from codebench.sampling.device import choose_dtype
+from codebench.sampling.formats.tokenizers_json import open_codec
+from codebench.sampling.formats.weights import Tensors, n_numbers, put_into, read_pt
 from codebench.sampling.loaded_model import LoadedModel
 from codebench.sampling.row_sampler import Notify
-from codebench.sampling.tokenizers_json import open_codec
-from codebench.sampling.weights import Tensors, n_numbers, put_into, read_pt
 
 _TRANSPOSED = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
 

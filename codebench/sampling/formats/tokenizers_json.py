@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from codebench.checkpoints.pickled_vocabulary import BytePairVocabulary, read_vocabulary
-from codebench.checkpoints.tokenizer_files import read_json
+from codebench.checkpoints.formats.pickled_vocabulary import BytePairVocabulary, read_vocabulary
+from codebench.checkpoints.formats.tokenizer_files import read_json
 from codebench.errors import EnvironmentProblem, UsageError
 from codebench.sampling.codec import Codec, TokenCodec
-from codebench.sampling.vocabularies import BytePairCodec, CharCodec
+from codebench.sampling.formats.vocabularies import BytePairCodec, CharCodec
 
 if TYPE_CHECKING:
     from pathlib import Path

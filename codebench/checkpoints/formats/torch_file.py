@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from codebench.checkpoints.restricted_pickle import Allowed, load_restricted
+from codebench.checkpoints.formats.restricted_pickle import Allowed, load_restricted
 from codebench.errors import EnvironmentProblem, UsageError
 
 _LARGEST_PICKLE_BYTES = 1 << 28

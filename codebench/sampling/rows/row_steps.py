@@ -11,9 +11,9 @@ import torch
 
 from codebench.sampling.completion import SamplingParams
 from codebench.sampling.loaded_model import LoadedModel
-from codebench.sampling.noise import draw
-from codebench.sampling.row import Row
-from codebench.sampling.row_cache import RowCache
+from codebench.sampling.rows.noise import draw
+from codebench.sampling.rows.row import Row
+from codebench.sampling.rows.row_cache import RowCache
 
 
 def n_steps_ahead(rows: Sequence[Row | None], loaded: LoadedModel, *, look_every: int) -> int:

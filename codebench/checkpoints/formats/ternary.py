@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from codebench.checkpoints.checkpoint import CheckpointFiles
-from codebench.checkpoints.named_tensors import check_shapes
-from codebench.checkpoints.safetensors_header import read_safetensors_header
-from codebench.checkpoints.settings import Settings, check_names, one_of
-from codebench.checkpoints.tokenizer_files import (
+from codebench.checkpoints.formats.named_tensors import check_shapes
+from codebench.checkpoints.formats.safetensors_header import read_safetensors_header
+from codebench.checkpoints.formats.settings import Settings, check_names, one_of
+from codebench.checkpoints.formats.tokenizer_files import (
     TOKENIZER_JSON,
     check_fit,
     count_ids,

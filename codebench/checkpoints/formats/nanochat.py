@@ -12,17 +12,17 @@ import re
 from pathlib import Path
 
 from codebench.checkpoints.checkpoint import CheckpointFiles
-from codebench.checkpoints.named_tensors import shapes_of
-from codebench.checkpoints.nanochat_eras import NanochatArchitecture, read_architecture
-from codebench.checkpoints.pickled_vocabulary import TIKTOKEN_FILE
-from codebench.checkpoints.settings import Settings
-from codebench.checkpoints.tokenizer_files import (
+from codebench.checkpoints.formats.named_tensors import shapes_of
+from codebench.checkpoints.formats.nanochat_eras import NanochatArchitecture, read_architecture
+from codebench.checkpoints.formats.pickled_vocabulary import TIKTOKEN_FILE
+from codebench.checkpoints.formats.settings import Settings
+from codebench.checkpoints.formats.tokenizer_files import (
     count_ids,
     first_tokenizer,
     given_tokenizer,
     read_json,
 )
-from codebench.checkpoints.torch_file import read_torch_file
+from codebench.checkpoints.formats.torch_file import read_torch_file
 from codebench.errors import EnvironmentProblem, UsageError
 
 _MODEL = re.compile(r"model_(\d{1,18})\.pt")

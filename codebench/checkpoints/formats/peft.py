@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from codebench.checkpoints.checkpoint import CheckpointFiles
-from codebench.checkpoints.huggingface import check_huggingface, looks_like_huggingface
-from codebench.checkpoints.safetensors_header import read_safetensors_header
-from codebench.checkpoints.settings import Settings, check_names
-from codebench.checkpoints.tokenizer_files import in_folder, read_json
+from codebench.checkpoints.formats.huggingface import check_huggingface, looks_like_huggingface
+from codebench.checkpoints.formats.safetensors_header import read_safetensors_header
+from codebench.checkpoints.formats.settings import Settings, check_names
+from codebench.checkpoints.formats.tokenizer_files import in_folder, read_json
 from codebench.errors import UsageError
 
 CONFIG = "adapter_config.json"

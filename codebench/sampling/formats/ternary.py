@@ -5,12 +5,12 @@ import re
 import torch
 
 from codebench.checkpoints.checkpoint import Checkpoint
-from codebench.checkpoints.ternary import ternary_architecture
+from codebench.checkpoints.formats.ternary import ternary_architecture
+from codebench.sampling.formats.ternary_model import TernaryModel, ternary_groups
+from codebench.sampling.formats.tokenizers_json import open_codec
+from codebench.sampling.formats.weights import Tensors, put_into, read_safetensors
 from codebench.sampling.loaded_model import LoadedModel
 from codebench.sampling.row_sampler import Notify
-from codebench.sampling.ternary_model import TernaryModel, ternary_groups
-from codebench.sampling.tokenizers_json import open_codec
-from codebench.sampling.weights import Tensors, put_into, read_safetensors
 
 _TERNARY = re.compile(r"blocks\.\d+\.(attn|ffn)\.\w+\.weight")
 

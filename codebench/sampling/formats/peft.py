@@ -12,12 +12,12 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from codebench.checkpoints.checkpoint import Checkpoint
-from codebench.checkpoints.peft import Adapter, read_adapter
+from codebench.checkpoints.formats.peft import Adapter, read_adapter
 from codebench.errors import EnvironmentProblem, UsageError
-from codebench.sampling.huggingface import load_huggingface
+from codebench.sampling.formats.huggingface import load_huggingface
+from codebench.sampling.formats.weights import Tensors, read_safetensors
 from codebench.sampling.loaded_model import LoadedModel
 from codebench.sampling.row_sampler import Notify
-from codebench.sampling.weights import Tensors, read_safetensors
 
 
 def load_adapted(checkpoint: Checkpoint, device: torch.device, *, notify: Notify) -> LoadedModel:

@@ -20,8 +20,8 @@ from torch import nn
 from torch.nn import functional
 from transformers.cache_utils import Cache, DynamicCache
 
-from codebench.checkpoints.ternary import TernaryArchitecture
-from codebench.sampling.cached_attention import (
+from codebench.checkpoints.formats.ternary import TernaryArchitecture
+from codebench.sampling.formats.cached_attention import (
     DecoderOutput,
     attend,
     look,

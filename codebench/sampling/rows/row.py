@@ -11,7 +11,7 @@ from codebench.item_end import ItemScanner
 from codebench.sampling.codec import Codec, TextStream
 from codebench.sampling.completion import Completion, FinishReason, SampleRequest, SamplingParams
 from codebench.sampling.loaded_model import LoadedModel
-from codebench.sampling.loop_detector import LoopDetector
+from codebench.sampling.rows.loop_detector import LoopDetector
 
 _LONGEST_LOOP_CHARS = 40
 

@@ -3,13 +3,13 @@
 import torch
 
 from codebench.checkpoints.checkpoint import Checkpoint
-from codebench.checkpoints.nanochat import nanochat_architecture
+from codebench.checkpoints.formats.nanochat import nanochat_architecture
 from codebench.sampling.device import choose_dtype
+from codebench.sampling.formats.nanochat_model import NanochatModel
+from codebench.sampling.formats.tokenizers_json import open_codec
+from codebench.sampling.formats.weights import n_numbers, put_into, read_pt
 from codebench.sampling.loaded_model import LoadedModel
-from codebench.sampling.nanochat_model import NanochatModel
 from codebench.sampling.row_sampler import Notify
-from codebench.sampling.tokenizers_json import open_codec
-from codebench.sampling.weights import n_numbers, put_into, read_pt
 
 
 def load_nanochat(checkpoint: Checkpoint, device: torch.device, *, notify: Notify) -> LoadedModel:

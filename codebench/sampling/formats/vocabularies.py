@@ -12,7 +12,7 @@ from itertools import pairwise
 from tokenizers import Regex
 from tokenizers.pre_tokenizers import Split
 
-from codebench.checkpoints.pickled_vocabulary import BytePairVocabulary, CharVocabulary
+from codebench.checkpoints.formats.pickled_vocabulary import BytePairVocabulary, CharVocabulary
 from codebench.errors import UsageError
 from codebench.sampling.codec import added_text
 

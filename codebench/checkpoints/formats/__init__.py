@@ -1,0 +1,1 @@
+"""The formats of checkpoints: recognised and checked by their files, without torch."""

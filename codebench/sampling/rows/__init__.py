@@ -1,0 +1,1 @@
+"""Rows that decode together: the engine, its cache, its draws, its memory."""
