@@ -141,10 +141,17 @@ def test_a_directory_that_is_no_checkpoint(tmp_path: Path) -> None:
         resolve_checkpoint(str(tmp_path))
 
 
-def test_a_directory_of_checkpoints(root: Path) -> None:
-    """A folder above checkpoints is answered with their names."""
-    with pytest.raises(UsageError, match=r"it holds checkpoints, name one of them; there are step"):
-        resolve_checkpoint(str(root))
+def test_a_folder_of_steps_means_its_newest(root: Path) -> None:
+    """A folder above the steps of a training stands for the last of them."""
+    assert resolve_checkpoint(str(root)).path == root / "checkpoint-10000"
+
+
+def test_a_folder_of_checkpoints_without_steps(tmp_path: Path) -> None:
+    """A folder above checkpoints whose steps nothing tells is answered with their names."""
+    for name in ("base", "tuned"):
+        make_checkpoint(tmp_path / name)
+    with pytest.raises(UsageError, match=r"it holds checkpoints, name one of them; there are base"):
+        resolve_checkpoint(str(tmp_path))
 
 
 def test_pickled_weights_and_adapters_are_named(tmp_path: Path) -> None:

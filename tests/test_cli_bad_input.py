@@ -170,8 +170,9 @@ def test_a_folder_that_is_no_checkpoint(tmp_path: Path) -> None:
 
 
 def test_the_folder_above_the_checkpoints(checkpoint: Path) -> None:
-    """The checkpoints inside it are offered."""
-    assert "name one of them; there are step_7" in refuse("run", "--checkpoint", checkpoint.parent)
+    """The checkpoints inside it are offered where no step says which is the newest."""
+    checkpoint.rename(checkpoint.parent / "mine")
+    assert "name one of them; there are mine" in refuse("run", "--checkpoint", checkpoint.parent)
 
 
 def test_corrupt_weights(checkpoint: Path) -> None:

@@ -2,8 +2,8 @@
 
 A name is a path, or, below the root (default `./checkpoints`): a directory's or file's name, a step
 number ("10000", "step_10000", "model_010000") or `latest`. A folder that holds the steps of one
-training as files (nanochat's base_checkpoints/d20) means its newest. Imports neither torch nor
-transformers.
+training, as files (nanochat's base_checkpoints/d20) or as folders, means its newest. Imports
+neither torch nor transformers.
 """
 
 import json
@@ -197,7 +197,7 @@ def _find_any(name: str, root: Path) -> Path:
 def _find(name: str, root: Path) -> Path:
     for path in (Path(name).expanduser(), root / name):
         if name and path.is_dir():
-            return _newest_file(path)
+            return _newest_step(path)
         if name and path.is_file():
             if _format_of(path) is not None:
                 return path
@@ -215,13 +215,15 @@ def _find(name: str, root: Path) -> Path:
     raise UsageError(f"no checkpoint {name!r} here or below {root}: {_listing(entries)}")
 
 
-def _newest_file(folder: Path) -> Path:
-    """Return the newest of the checkpoints that are files in `folder`, or `folder` itself."""
+def _newest_step(folder: Path) -> Path:
+    """Return the newest of the steps that are files or folders in `folder`, or `folder` itself."""
     if _format_of(folder) is not None:
         return folder
     if (folder / CKPT).is_file():
         return folder / CKPT
     entries = _file_entries(folder)
+    if not entries:
+        entries = [entry for entry in list_checkpoints(folder) if entry.step is not None]
     return max(entries, key=_age).path if entries else folder
 
 
