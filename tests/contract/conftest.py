@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
@@ -72,6 +73,14 @@ def pool(backend: CountingBackend) -> Iterator[SlotPool]:
         yield pool
     finally:
         pool.close()
+
+
+@pytest.fixture
+def rustc_version(pool: SlotPool) -> tuple[int, ...]:
+    """The version of rustc in the sandbox, as (1, 95, 0); Debian 12 has 1.63."""
+    found = re.match(r"rustc (\d+)\.(\d+)\.(\d+)", pool.info().rustc or "")
+    assert found is not None
+    return tuple(map(int, found.groups()))
 
 
 @pytest.fixture

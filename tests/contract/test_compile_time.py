@@ -76,8 +76,10 @@ def test_unstable_features_are_refused(rust: Run) -> None:
     assert _codes(rust("#![feature(box_patterns)]\n" + _BODY)) == ["E0554"]
 
 
-def test_endless_constant(rust: Run) -> None:
+def test_endless_constant(rust: Run, rustc_version: tuple[int, ...]) -> None:
     """A constant that is never finished runs into the time limit, twice."""
+    if rustc_version < (1, 72):
+        pytest.skip("rustc before 1.72 ends an endless constant by itself, after so many steps")
     source = "#![allow(long_running_const_eval)]\npub const X: () = { loop {} };"
     result = rust(source, cpu_s=0.5)
     assert result.execution.stopped_by is StoppedBy.CPU_TIME
