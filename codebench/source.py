@@ -4,15 +4,18 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
 from codebench.checkpoints.resolve import resolve_checkpoint
 from codebench.sampling.completion import Sampler, SamplingParams
-from codebench.sampling.foreign import ForeignSamples
 from codebench.sampling.replay import ReplaySampler
-from codebench.sampling.server.sampler import ServerOptions
 from codebench.store.manifest import CheckpointInfo
+
+if TYPE_CHECKING:  # a run pays for the source that it has, not for the others
+    from codebench.sampling.foreign import ForeignSamples
+    from codebench.sampling.server.sampler import ServerOptions
 
 Notify = Callable[[str], None]
 """Takes one line for the user's stderr."""
@@ -109,7 +112,7 @@ def checkpoint_source(options: CheckpointOptions, params: SamplingParams) -> Sou
     )
 
 
-def server_source(options: ServerOptions, params: SamplingParams) -> Source:
+def server_source(options: "ServerOptions", params: SamplingParams) -> Source:
     """Name a model behind a server; nothing is asked of it yet.
 
     A server cannot say what its weights are: kind and model stand for them in the fingerprint.
@@ -147,7 +150,7 @@ def server_source(options: ServerOptions, params: SamplingParams) -> Source:
     )
 
 
-def samples_source(path: Path, foreign: ForeignSamples) -> Source:
+def samples_source(path: Path, foreign: "ForeignSamples") -> Source:
     """Hand out samples that were made elsewhere."""
     info = CheckpointInfo(
         path=str(path),

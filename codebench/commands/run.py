@@ -11,7 +11,6 @@ from codebench.progress import open_progress
 from codebench.prompts import PromptSet, load_prompt_set
 from codebench.run_config import RunConfig
 from codebench.sampling.completion import SamplingParams
-from codebench.sampling.server.sampler import ServerKind, ServerOptions
 from codebench.sandbox.choose import SandboxKind
 from codebench.source import CheckpointOptions, Source, checkpoint_source, server_source
 
@@ -75,6 +74,8 @@ def _source(options: Mapping[str, Any], config: RunConfig) -> Source:
     if options["server"] is not None:
         if options["model"] is None:
             raise UsageError("--server needs --model NAME: the server's name of the model")
+        from codebench.sampling.server.sampler import ServerKind, ServerOptions
+
         server = ServerOptions(
             url=options["server"],
             model=options["model"],
