@@ -21,7 +21,8 @@ RUN apt-get update \
 COPY sandbox/ /sandbox/
 RUN chmod -R a+rX,go-w /sandbox
 
-ENV PATH=/opt/rust/bin:/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 HOME=/w
+# One hash seed for every slot: the order of a set must not depend on where a sample runs.
+ENV PATH=/opt/rust/bin:/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 HOME=/w PYTHONHASHSEED=0
 WORKDIR /
 USER 65534:65534
-ENTRYPOINT ["/usr/bin/python3", "-I", "-S", "-B", "/sandbox/supervisor.py"]
+ENTRYPOINT ["/usr/bin/python3", "-s", "-S", "-B", "/sandbox/supervisor.py"]

@@ -1,16 +1,15 @@
-"""Put one sample into its own namespaces and start its program. Runs in forked children only.
+"""What makes one sample harmless: namespaces, file systems, limits, privileges, streams.
 
-Two processes stand between the supervisor and the program: the first makes the namespaces, the
-second is init of the new PID namespace, makes the file systems and waits. When init ends, the
-kernel kills whatever the program left behind.
+Called in the forked children of `launcher.py` and `checkers.py` only, step by step in the order of
+this file.
 """
 
+import contextlib
 import ctypes
-import json
+import fcntl
 import os
 import resource
 import signal
-import struct
 from typing import Any, NoReturn
 
 import seccomp_filter
@@ -18,8 +17,9 @@ import seccomp_filter
 INSIDE_UID = 1000
 WORK = "/w"
 PATH = "/opt/rust/bin:/usr/bin:/bin"
-REPORT = struct.Struct("!cidddq")
-"""kind (S or E), wait status, user seconds, system seconds, wall seconds, peak bytes."""
+HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib would double the supervisor's start-up
+THIRD = 3
+"""The descriptor of a program's own channel, beside stdin, stdout and stderr."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = (
@@ -29,6 +29,7 @@ _CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWIPC = 0x20000, 0x4000000, 0x8000000
 _CLONE_NEWUSER, _CLONE_NEWPID = 0x10000000, 0x20000000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT = 1, 2, 4, 8, 32
 _MS_REC, _MS_PRIVATE = 0x4000, 0x40000
+_CAPABILITY_VERSION_3 = 0x20080522
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 22, 24, 38
 
 
@@ -93,9 +94,9 @@ def make_file_systems(limits: dict[str, Any], executable: str) -> None:
     _call(_libc.mount(b"none", b"/proc", None, closed | _MS_REMOUNT, None), "close /proc")
 
 
-def write_files(folder: str, files: list[tuple[str, bytes]]) -> None:
+def write_files(folder: str, files: dict[str, bytes]) -> None:
     """Write the step's files, readable and executable, into its empty work directory."""
-    for name, content in files:
+    for name, content in files.items():
         fd = os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755)
         with os.fdopen(fd, "wb") as file:
             file.write(content)
@@ -121,8 +122,15 @@ def set_limits(limits: dict[str, Any], *, own_user_namespace: bool) -> None:
         resource.setrlimit(kind, (value, value))
 
 
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
 def drop_privileges() -> None:
     """Give up every capability for good and load the system-call filter.
+
+    A process that made a user namespace holds every capability in it until it runs another program,
+    and a warm step never does: the sets are emptied here.
 
     Raises:
         OSError: if the kernel refuses.
@@ -130,6 +138,9 @@ def drop_privileges() -> None:
     for capability in range(64):
         if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
             break  # past the last one that this kernel knows
+    header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
+    nothing = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; low and high half
+    _call(_libc.capset(ctypes.byref(header), nothing), "drop capabilities")
     _call(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     program = ctypes.byref(seccomp_filter.PROGRAM)
     _call(_libc.prctl(_PR_SET_SECCOMP, 2, program, 0, 0), "load seccomp filter")
@@ -150,27 +161,47 @@ def find_executable(job: dict[str, Any], folder: str) -> str:
     raise FileNotFoundError(2, f"{name} is not in the sandbox")
 
 
-def start_program(job: dict[str, Any], folder: str, pipes: tuple[int, int]) -> NoReturn:
-    """Become the program of the step; stdin is empty, stdout and stderr are `pipes`.
+def take_streams(folder: str, out: int, err: int, third: "int | None") -> None:
+    """Enter the work directory with an empty stdin, our pipes, and defaults for signals."""
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDONLY)
+    # first out of the way of the numbers that they are to have
+    wanted = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in (null, out, err)]
+    if third is not None:
+        wanted.append(fcntl.fcntl(third, fcntl.F_DUPFD_CLOEXEC, 64))
+    for target, fd in enumerate(wanted):
+        os.dup2(fd, target)
+    if third is None:
+        os.closerange(THIRD, THIRD + 1)
+    os.chdir(folder)
+    os.umask(0o022)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)  # Python ignores the first two; exec would keep that
+
+
+def keep_only_streams() -> None:
+    """Close every descriptor above the program's own; a started program loses them by itself."""
+    os.closerange(THIRD + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] + 1024)
+
+
+def start_program(job: dict[str, Any], folder: str) -> NoReturn:
+    """Become the program of the step.
 
     Raises:
         OSError: if it cannot be started.
     """
-    os.setsid()
-    for fd, target in zip(pipes, (1, 2), strict=True):
-        os.dup2(fd, target)
-    os.chdir(folder)
-    os.umask(0o022)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)  # Python ignores the first two; exec would keep that
-    env = {"PATH": PATH, "HOME": folder, "TMPDIR": folder, "LANG": "C.UTF-8", **job["env"]}
-    os.execve(find_executable(job, folder), job["argv"], env)
+    os.execve(find_executable(job, folder), job["argv"], environment(job, folder))
 
 
-def report_error(fd: int, error: OSError) -> NoReturn:
-    """Tell the supervisor that the step could not be started, and end."""
-    os.write(fd, b"E" + json.dumps(str(error)).encode())
-    os._exit(1)
+def environment(job: dict[str, Any], folder: str) -> dict[str, str]:
+    """Return the whole environment of a program."""
+    return {"PATH": PATH, "HOME": folder, "TMPDIR": folder, "LANG": "C.UTF-8", **job["env"]}
+
+
+def kill_all_but_me() -> None:
+    """Kill every other process of this PID namespace; only for its init."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
 
 
 def hide_from_sample() -> None:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import docker
@@ -21,7 +22,7 @@ from codebench.errors import SandboxError
 from codebench.package_data import data_path
 from codebench.sandbox.channel import Channel, ProcessChannel
 from codebench.sandbox.docker import _docker_errors, image_name
-from codebench.sandbox.execution import MIB, RUN_LIMITS, Stage, Step, StoppedBy
+from codebench.sandbox.execution import MIB, RUN_LIMITS, Checker, Stage, Step, StoppedBy
 from codebench.sandbox.pool import SlotPool
 from codebench.sandbox.slot import Slot
 
@@ -34,7 +35,9 @@ _FACTS: Mapping[str, object] = {
     "peak_memory_bytes": 1000,
     "n_stdout_bytes": 3,
     "n_stderr_bytes": 2,
-    "kept_stdout": 3,
+    "kept": [3, 2, 0],
+    "collected": [],
+    "tainted": False,
 }
 _STEP = Step(stage=Stage.RUN, argv=("program",), limits=RUN_LIMITS, files={"a": b"1", "b": b"22"})
 _POLL_S = 0.05
@@ -46,7 +49,7 @@ def _frame(header: object, body: bytes = b"") -> bytes:
     return struct.pack("!II", len(text), len(body)) + text + body
 
 
-_HELLO = _frame({"protocol": 1, "python": "3.11.2"})
+_HELLO = _frame({"protocol": 2, "python": "3.11.2"})
 _ANSWER = _frame(_FACTS, b"outer")
 _SLOW = _frame({**_FACTS, "exit_code": None, "stopped_by": "cpu_time"}, b"outer")
 
@@ -117,13 +120,29 @@ def test_a_step_goes_out_and_its_facts_come_back() -> None:
     assert (result.execution.exit_code, result.execution.cpu_s) == (0, 0.1)
 
 
+def test_secrets_go_to_the_checker_and_files_come_back() -> None:
+    """The checker's files follow the program's; answers and collected files are told apart."""
+    facts = {**_FACTS, "kept": [3, 2, 4], "collected": [["a", 1], ["empty", 0], ["b", 2]]}
+    channel = BytesChannel(_HELLO + _frame(facts, b"outer" + b"true" + b"xyz"))
+    checker = Checker(module="checker", files={"task": b"secret"})
+    step = replace(_STEP, checker=checker, answers=True, collect=("a", "b"))
+    result = Slot(channel, env={}).run(step)
+    size, _ = struct.unpack("!II", channel.sent[:8])
+    request = json.loads(channel.sent[8 : 8 + size])
+    assert request["checker"] == {"module": "checker", "files": [["task", 6]]}
+    assert (request["collect"], request["answers"]) == (["a", "b"], True)
+    assert channel.sent[8 + size :] == b"122" + b"secret"
+    assert (result.stdout, result.stderr, result.answers) == (b"out", b"er", b"true")
+    assert result.collected == {"a": b"x", "empty": b"", "b": b"yz"}
+
+
 @pytest.mark.parametrize(
     "hello",
     [
         b"",
         _HELLO[:5],
         _HELLO[:-1],
-        _frame({"protocol": 2}),
+        _frame({"protocol": 1}),
         _frame({}),
         _frame([]),
         _frame(None),
@@ -154,8 +173,12 @@ def test_a_slot_that_greets_wrongly_is_refused(hello: bytes) -> None:
         _frame({**_FACTS, "exit_code": "zero"}),
         _frame({**_FACTS, "stopped_by": "boredom"}),
         _frame({**_FACTS, "surprise": 1}),
-        _frame({**_FACTS, "kept_stdout": "many"}),
-        _frame({key: value for key, value in _FACTS.items() if key != "kept_stdout"}),
+        _frame({**_FACTS, "kept": ["many", 0, 0]}, b"outer"),
+        _frame({**_FACTS, "kept": [5]}, b"outer"),
+        _frame({**_FACTS, "kept": [3, 2, 1]}, b"outer"),
+        _frame({**_FACTS, "collected": [["a", 7]]}, b"outer"),
+        _frame({**_FACTS, "collected": "all"}, b"outer"),
+        _frame({key: value for key, value in _FACTS.items() if key != "kept"}, b"outer"),
         _frame({key: value for key, value in _FACTS.items() if key != "cpu_s"}),
     ],
 )
@@ -262,6 +285,15 @@ def test_three_failures_are_told() -> None:
         pool.run(_STEP)
     assert pool.run(_STEP).stdout == b"out"
     assert backend.n_starts == 4
+
+
+def test_a_tainted_slot_is_replaced() -> None:
+    """A slot whose step did not end as steps do keeps its result, and is never used again."""
+    first = BytesChannel(_HELLO + _frame({**_FACTS, "tainted": True}, b"outer") + _ANSWER)
+    backend = ScriptedBackend(first, BytesChannel(_HELLO + _ANSWER))
+    pool = SlotPool(backend, n_slots=1)
+    assert pool.run(_STEP).stdout == pool.run(_STEP).stdout == b"out"
+    assert (backend.n_starts, first.n_closed) == (2, 1)
 
 
 def test_a_closed_pool_runs_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
@@ -77,6 +78,54 @@ class Diagnostic(BaseModel, frozen=True, extra="forbid"):
         """`error[E0308]: mismatched types`, as rustc prints it."""
         code = f"[{self.code}]" if self.code else ""
         return f"{self.level}{code}: {self.message}"
+
+
+class CheckFailure(BaseModel, frozen=True, extra="forbid"):
+    """The first check that failed, every text bounded in length."""
+
+    check: str
+    """Source of the check, as `assert factorial(5) == 120`."""
+
+    arguments: str | None = None
+    """Arguments of the call whose answer was looked at, as source; None where that is not known."""
+
+    expected: str | None = None
+    got: str | None = None
+    message: str | None = None
+    """What was raised or panicked instead of an answer."""
+
+    line: int | None = None
+    """Line of the program, from 1, in which that happened."""
+
+
+class TestReport(BaseModel, frozen=True, extra="forbid"):
+    """What the tests of one prompt said about one program."""
+
+    __test__ = False  # not a test of pytest's
+
+    planned: int
+    """Checks that a program which passes answers."""
+
+    passed: int
+    """Checks that held, in order, up to the end or the first that did not."""
+
+    built: bool = True
+    """Whether the program builds together with its tests."""
+
+    failure: CheckFailure | None = None
+
+
+class Graded(NamedTuple):
+    """What grading one program gave."""
+
+    outcome: Outcome
+    executions: tuple[Execution, ...]
+    tests: TestReport
+    diagnostics: tuple[Diagnostic, ...] = ()
+    """Of a program that does not compile or does not build with its tests."""
+
+    flags: tuple[str, ...] = ()
+    """`shared` when program and tests ran in one process."""
 
 
 _TIME = {StoppedBy.CPU_TIME, StoppedBy.WALL_TIME}

@@ -7,6 +7,7 @@ cutting a completion at the end of its item, or what "compiles" means.
 import hashlib
 from enum import StrEnum
 from functools import cached_property
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -18,6 +19,30 @@ class Language(StrEnum):
     PYTHON = "python"
 
 
+class Isolation(StrEnum):
+    """How far the tests stay from the program."""
+
+    SEPARATE = "separate"
+    """Expected answers and verdict live in another process than the program."""
+
+    SHARED = "shared"
+    """Tests run inside the program's process: for tests that need more than answers of calls."""
+
+
+class Profile(StrEnum):
+    """Whose rules decide how a completion is cut, built and judged; `--profile`."""
+
+    CODEBENCH = "codebench"
+    """Ours, for every set."""
+
+    MULTIPL_E = "multipl-e"
+    """MultiPL-E's own, for its sets only: so that published numbers can be reproduced."""
+
+
+Edition = Literal["2015", "2018", "2021", "2024"]
+"""An edition of Rust, as rustc names it."""
+
+
 class Prompt(BaseModel, frozen=True, extra="forbid"):
     """One item that the model is asked to write.
 
@@ -26,7 +51,7 @@ class Prompt(BaseModel, frozen=True, extra="forbid"):
     """
 
     id: str
-    """Name of the prompt, unique in its set."""
+    """Name of the prompt, unique in its set; in a data set the name that it has there."""
 
     language: Language
     """Language of the program; taken from the set."""
@@ -35,7 +60,10 @@ class Prompt(BaseModel, frozen=True, extra="forbid"):
     """Group that the prompt is reported in, as "iterators"."""
 
     item: str
-    """The item that the prompt opens, without generics: "fn factorial", "impl Add for Vec2"."""
+    """The item that is asked for, without generics: "fn factorial", "impl Add for Vec2".
+
+    The prompt opens it; a prompt that holds no item at all (MBPP's) asks for all of it.
+    """
 
     context: str = ""
     """Declared items that stand before the prompt in the program; empty when there are none."""
@@ -43,17 +71,40 @@ class Prompt(BaseModel, frozen=True, extra="forbid"):
     prompt: str
     """The text that opens the item."""
 
-    reference: str
-    """A completion whose program compiles and passes every test."""
+    reference: str | None = None
+    """A completion whose program compiles and passes every test; None where a set has none."""
 
-    wrong: str
-    """A completion whose program compiles and fails at least one test."""
+    wrong: str | None = None
+    """A completion whose program compiles and fails at least one test; None where a set has none.
+    """
 
     tests: tuple[str, ...]
-    """Independent checks: statement blocks that see the items of the program."""
+    """Independent checks: statement blocks that see the items of the program, and of `setup`."""
+
+    setup: str = ""
+    """Trusted text that stands before every check: Python statements, or Rust items.
+
+    It lives where the expected answers do, never in the program's process; only with
+    `isolation = "shared"` it runs there, after the program.
+    """
 
     crates: tuple[str, ...] = ()
     """Crates beyond the standard library that the program may use."""
+
+    isolation: Isolation = Isolation.SEPARATE
+    """How far the tests stay from the program; `shared` is carried into every result."""
+
+    stop: tuple[str, ...] = ()
+    """Strings that end a completion, as a data set publishes them; empty: the item's end does."""
+
+    edition: Edition = "2021"
+    """Edition of Rust that the program is compiled with; nothing to Python."""
+
+    profile: Profile = Profile.CODEBENCH
+    """Whose rules judge the program; `multipl-e` judges it with `raw_tests`."""
+
+    raw_tests: str | None = None
+    """The tests as their data set publishes them; None where `tests` are that."""
 
     @property
     def prefix(self) -> str:
@@ -86,3 +137,6 @@ class PromptSet(BaseModel, frozen=True, extra="forbid"):
 
     sha256: str
     """SHA-256 (hex) of the bytes of the file."""
+
+    notes: tuple[str, ...] = ()
+    """What a reader of the results should know: prompts left out, imports dropped; a line each."""

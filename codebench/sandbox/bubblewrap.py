@@ -53,7 +53,7 @@ def _arguments(sysroot: Path, python: Path) -> list[str]:
     argv = ["--unshare-user", "--uid", "65534", "--gid", "65534"]
     argv += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
     argv += ["--unshare-cgroup-try", "--hostname", "sandbox", "--as-pid-1", "--new-session"]
-    argv += ["--clearenv", "--cap-drop", "ALL"]
+    argv += ["--clearenv", "--cap-drop", "ALL", "--setenv", "PYTHONHASHSEED", "0"]
     for name in _SYSTEM:
         argv += _bind_system(name)
     argv += ["--dev", "/dev", "--proc", "/proc", "--dir", "/tmp", "--dir", "/w", "--dir", "/opt"]  # noqa: S108
@@ -68,7 +68,7 @@ def _arguments(sysroot: Path, python: Path) -> list[str]:
         interpreter = "/opt/python/bin/python3"
     argv += ["--ro-bind", str(data_path("sandbox")), "/sandbox"]
     argv += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]
-    return [*argv, interpreter, "-I", "-S", "-B", "/sandbox/supervisor.py"]
+    return [*argv, interpreter, "-s", "-S", "-B", "/sandbox/supervisor.py"]
 
 
 def _bind_system(name: str) -> list[str]:

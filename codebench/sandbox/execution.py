@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from pydantic import BaseModel
@@ -69,18 +70,47 @@ MAX_SOURCE_BYTES = 1 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Checker:
+    """The trusted other end of a step: it asks the program, and it alone says what came of it.
+
+    It runs beside the program in an isolation of its own, forked from a warm interpreter; a socket
+    joins the two.
+    """
+
+    module: str
+    """Module of the folder `sandbox/` whose `main(files, channel, answers)` is run."""
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """What it is given, by name; the program never sees it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One command to run in a fresh, empty, isolated work directory."""
 
     stage: Stage
     argv: tuple[str, ...]
-    """argv[0] is looked up in the sandbox: `rustc`, `python3`, or `./NAME` of the step's files."""
+    """argv[0] is looked up in the sandbox: `rustc`, `python3`, or `./NAME` of the step's files.
+
+    `warm:NAME` is the module NAME of the folder `sandbox/`, run by a process forked from a warm
+    interpreter instead of a started one: its `main(files, channel)` gives the exit status.
+    """
 
     limits: Limits
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Files that are there when the command starts, by plain name."""
 
     env: Mapping[str, str] = field(default_factory=dict)
+    collect: tuple[str, ...] = ()
+    """Plain names of files that come back when the command exits with status 0; a name whose file
+    is not there, not a regular file, or too large is left out."""
+
+    answers: bool = False
+    """Descriptor 3 of the command is a pipe whose bytes come back as `StepResult.answers`; with a
+    checker it is the checker's instead, and descriptor 3 is the socket to the checker."""
+
+    checker: Checker | None = None
+    """The trusted process that asks the program; only beside a `warm:` command."""
 
 
 class Execution(BaseModel, frozen=True, extra="forbid"):
@@ -113,6 +143,11 @@ class StepResult(NamedTuple):
     execution: Execution
     stdout: bytes
     stderr: bytes
+    answers: bytes = b""
+    """What came through the answers pipe, up to `Limits.output_bytes`."""
+
+    collected: Mapping[str, bytes] = MappingProxyType({})
+    """The files that were asked for and are there, by name."""
 
 
 class SandboxInfo(BaseModel, frozen=True, extra="forbid"):

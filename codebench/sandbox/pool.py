@@ -99,7 +99,7 @@ class _Place:
                 if not left:
                     raise
             else:
-                if self.slot.n_steps >= _STEPS_PER_SLOT:
+                if self.slot.tainted or self.slot.n_steps >= _STEPS_PER_SLOT:
                     self._drop()
                 return result
         raise AssertionError("unreachable")

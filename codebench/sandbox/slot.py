@@ -3,6 +3,7 @@
 The other end of the protocol, and its description, is `sandbox/supervisor.py`.
 """
 
+import itertools
 import json
 import struct
 import time
@@ -17,7 +18,8 @@ _LENGTHS = struct.Struct("!II")
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _START_DEADLINE_S = 20.0
 _ANSWER_MARGIN_S = 15.0
-_PROTOCOL = 1
+_PROTOCOL = 2
+_STREAMS = ("stdout", "stderr", "answers")
 
 
 class Slot:
@@ -34,6 +36,9 @@ class Slot:
         self.n_steps = 0
         """Steps run so far."""
 
+        self.tainted = False
+        """A step did not end as steps do: the slot must not be used again."""
+
     def run(self, step: Step) -> StepResult:
         """Run one step.
 
@@ -41,20 +46,25 @@ class Slot:
             SandboxError: if the slot failed; it must be closed then.
         """
         self.n_steps += 1
-        files = list(step.files.items())
+        files, checker = list(step.files.items()), step.checker
+        secret = list(checker.files.items()) if checker else []
         header = json.dumps(
             {
                 "argv": step.argv,
                 "env": {**self._env, **step.env},
-                "files": [[name, len(content)] for name, content in files],
+                "files": _sizes(files),
                 "limits": step.limits.model_dump(),
+                "collect": step.collect,
+                "answers": step.answers,
+                "checker": {"module": checker.module, "files": _sizes(secret)} if checker else None,
             }
         ).encode()
-        body = b"".join(content for _, content in files)
+        body = b"".join(content for _, content in [*files, *secret])
         self._channel.send(_LENGTHS.pack(len(header), len(body)) + header + body)
         facts, output = self._answer(time.monotonic() + _patience_s(step.limits))
         if "error" in facts:
             raise SandboxError(f"a slot could not start the step: {facts['error']}")
+        self.tainted = bool(facts.pop("tainted", False))
         return _read_facts(step, facts, output)
 
     def _answer(self, deadline: float) -> tuple[dict[str, Any], bytes]:
@@ -80,10 +90,21 @@ def _patience_s(limits: Limits) -> float:
     return limits.wall_s + _ANSWER_MARGIN_S
 
 
+def _sizes(files: list[tuple[str, bytes]]) -> list[tuple[str, int]]:
+    return [(name, len(content)) for name, content in files]
+
+
 def _read_facts(step: Step, facts: dict[str, Any], output: bytes) -> StepResult:
     try:
-        kept = int(facts.pop("kept_stdout"))
+        lengths = [int(size) for size in facts.pop("kept")]
+        collected = [(str(name), int(size)) for name, size in facts.pop("collected")]
         execution = Execution(stage=step.stage, **facts)
     except (KeyError, TypeError, ValueError) as error:
         raise SandboxError("a slot broke the protocol: its facts are incomplete") from error
-    return StepResult(execution, output[:kept], output[kept:])
+    ends = list(itertools.accumulate([*lengths, *(size for _, size in collected)]))
+    if len(lengths) != len(_STREAMS) or ends[-1] != len(output):
+        raise SandboxError("a slot broke the protocol: its output has another length than it said")
+    parts = [output[start:end] for start, end in itertools.pairwise([0, *ends])]
+    files = dict(zip((name for name, _ in collected), parts[len(_STREAMS) :], strict=True))
+    stdout, stderr, answers = parts[: len(_STREAMS)]
+    return StepResult(execution, stdout, stderr, answers, files)

@@ -31,8 +31,8 @@ class UnsandboxedBackend:
     def start(self) -> Channel:
         """See `Backend`."""
         supervisor = str(data_path("sandbox") / "supervisor.py")
-        argv = [sys.executable, "-I", "-S", "-B", supervisor, "--isolation", "none"]
-        return ProcessChannel(argv, env=self.env)
+        argv = [sys.executable, "-s", "-S", "-B", supervisor, "--isolation", "none"]
+        return ProcessChannel(argv, env={**self.env, "PYTHONHASHSEED": "0"})
 
     def close(self) -> None:
         """See `Backend`."""

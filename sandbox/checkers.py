@@ -1,0 +1,103 @@
+"""Forks checkers: the trusted processes that ask a program and judge its answers.
+
+They share one isolation that is made when the first is asked for: their own namespaces, file
+systems, system-call filter and limits. No sample is ever in it, so one after the other is enough.
+"""
+
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import traceback
+from typing import Any, NoReturn
+
+import isolate
+import parcel
+
+_LIMITS = {
+    "cpu_s": 60,
+    "memory_bytes": 512 << 20,
+    "n_processes": 16,
+    "disk_bytes": 1 << 20,
+    "n_files": 16,
+}
+
+
+class Checkers:
+    """The supervisor's end: a forked process that forks checkers."""
+
+    def __init__(self, isolation: str, *, close: tuple[int, ...]) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = os.fork()
+        if pid == 0:
+            self._socket.close()
+            for fd in close:
+                os.close(fd)
+            _wait_for_first(theirs, isolated=isolation != "none")
+        theirs.close()
+        self.pids = {pid}
+
+    def start(self, checker: dict[str, Any], body: bytes, fds: tuple[int, int]) -> None:
+        """Start one checker with `fds`, its channel to the program and its pipe for answers.
+
+        Raises:
+            OSError: if the process is gone.
+        """
+        files = parcel.pack(body)
+        try:
+            socket.send_fds(self._socket, [json.dumps(checker).encode()], [files, *fds])
+        finally:
+            os.close(files)
+        if len(self.pids) == 1:  # the first: it makes the isolation and says who its init is
+            init = int(self._socket.recv(16) or b"0")
+            if not init:
+                raise OSError(1, "the checkers' isolation could not be made")
+            self.pids.add(init)
+
+
+def _wait_for_first(control: socket.socket, *, isolated: bool) -> NoReturn:
+    first = parcel.receive(control, 3)
+    if not first[0]:
+        os._exit(0)
+    importlib.import_module(json.loads(first[0])["module"])  # this folder is covered soon
+    if isolated:
+        try:
+            isolate.make_namespaces()
+        except OSError:
+            os._exit(1)
+        init = os.fork()
+        if init:
+            control.send(str(init).encode())
+            control.close()
+            for fd in first[1]:
+                os.close(fd)
+            os.waitpid(init, 0)
+            os._exit(0)
+        isolate.make_file_systems(_LIMITS, sys.executable)
+        isolate.drop_privileges()
+    else:
+        control.send(str(os.getpid()).encode())
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
+    _serve(control, first[0], first[1])
+
+
+def _serve(control: socket.socket, header: bytes, fds: list[int]) -> NoReturn:
+    while header:
+        job = json.loads(header)
+        module = sys.modules[job["module"]]
+        if os.fork() == 0:
+            control.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            isolate.set_limits(_LIMITS, own_user_namespace=False)
+            files, channel, answers = fds
+            try:
+                module.main(parcel.unpack(files, job["files"]), channel, answers)
+            except BaseException:  # noqa: BLE001 - its last words; no verdict follows
+                traceback.print_exc()
+            os._exit(0)
+        for fd in fds:
+            os.close(fd)
+        header, fds = parcel.receive(control, 3)
+    os._exit(0)

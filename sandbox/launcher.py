@@ -1,0 +1,181 @@
+"""Forks the steps of a slot, from a process that no sample has ever touched.
+
+It sees their commands, never the content of a file: those travel past it as descriptors, so that
+whatever is forked from it holds nothing of any sample before.
+
+Between the launcher and a program stand two processes: the first makes the namespaces and waits,
+the second is init of the new PID namespace, makes the file systems, waits for the program and
+reports. When init ends, the kernel kills whatever the program left behind; when the report's last
+writer is gone, nothing of the step is left.
+"""
+
+import importlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+import traceback
+from types import ModuleType
+from typing import Any, NamedTuple, NoReturn
+
+import isolate
+import parcel
+import report
+
+WARM = "warm:"
+
+
+class Descriptors(NamedTuple):
+    """What a step is given."""
+
+    files: int
+    out: int
+    err: int
+    report: int
+    collected: int
+    third: int
+    """Becomes descriptor 3 of the program; the same as `report` when it has none."""
+
+
+class Launcher:
+    """The supervisor's end: a forked process that forks steps."""
+
+    def __init__(self, isolation: str, *, close: tuple[int, ...]) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._socket.close()
+            for fd in close:
+                os.close(fd)
+            _serve(theirs, isolation)
+        theirs.close()
+
+    def start(self, job: dict[str, Any], fds: tuple[int, ...]) -> None:
+        """Start one step.
+
+        Raises:
+            OSError: if the launcher is gone.
+        """
+        socket.send_fds(self._socket, [json.dumps(job).encode()], fds)
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket to the launcher."""
+        return self._socket.fileno()
+
+
+def _serve(control: socket.socket, isolation: str) -> NoReturn:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
+    while True:
+        header, fds = parcel.receive(control, len(Descriptors._fields))
+        if not header:
+            os._exit(0)
+        job = json.loads(header)
+        warm = _warm_module(job["argv"][0])
+        if os.fork() == 0:
+            control.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _run_step(job, Descriptors(*fds), isolation, warm)
+        for fd in fds:
+            os.close(fd)
+
+
+def _warm_module(name: str) -> "ModuleType | None":
+    """Import what a warm step runs here, where no sample has ever been, once."""
+    if not name.startswith(WARM):
+        return None
+    return importlib.import_module(name[len(WARM) :])
+
+
+def _run_step(
+    job: dict[str, Any], fds: Descriptors, isolation: str, warm: "ModuleType | None"
+) -> NoReturn:
+    """Build the isolation and run the step; reports its init, its end and usage, never returns."""
+    isolated, folder = isolation != "none", ""
+    try:
+        if isolated:
+            folder = isolate.WORK
+            _become_init(job, fds, warm)
+        else:
+            folder = tempfile.mkdtemp(prefix="codebench-")
+            report.tell_init(fds.report, os.getpid(), has_namespace=False)
+        isolate.write_files(folder, parcel.unpack(fds.files, job["files"]))
+        _run_program(job, fds, folder, isolated, warm)
+    except OSError as error:
+        report.tell_error(fds.report, error)
+    finally:
+        if not isolated:
+            shutil.rmtree(folder, ignore_errors=True)
+        os._exit(0)
+
+
+def _become_init(job: dict[str, Any], fds: Descriptors, warm: "ModuleType | None") -> None:
+    """Go on as init of new namespaces, with nothing but fresh file systems to write to."""
+    isolate.make_namespaces()
+    init = os.fork()
+    if init:
+        report.tell_init(fds.report, init, has_namespace=True)
+        for fd in {*fds} - {fds.report}:
+            os.close(fd)
+        os.waitpid(init, 0)
+        os._exit(0)
+    executable = sys.executable if warm else isolate.find_executable(job, isolate.WORK)
+    isolate.make_file_systems(job["limits"], executable)
+    isolate.hide_from_sample()
+
+
+def _run_program(
+    job: dict[str, Any],
+    fds: Descriptors,
+    folder: str,
+    isolated: bool,  # noqa: FBT001 - there is no better word for it
+    warm: "ModuleType | None",
+) -> None:
+    """Start the program, wait for it, reap whatever else ends meanwhile, collect, report."""
+    started = time.monotonic()
+    program = os.fork()
+    if program == 0:
+        isolate.set_limits(job["limits"], own_user_namespace=isolated)
+        if isolated:
+            isolate.drop_privileges()
+        files = parcel.unpack(fds.files, job["files"]) if warm else {}
+        isolate.take_streams(folder, fds.out, fds.err, fds.third if job["third"] else None)
+        if warm is not None:
+            _run_warm(warm, files, isolate.environment(job, folder))
+        isolate.start_program(job, folder)
+    for fd in {fds.out, fds.err, fds.third} - {fds.report}:
+        os.close(fd)
+    pid, status, usage = os.wait4(-1, 0)
+    while pid != program:
+        pid, status, usage = os.wait4(-1, 0)
+    wall_s = time.monotonic() - started
+    if job["collect"] and status == 0:
+        if isolated:
+            isolate.kill_all_but_me()
+        parcel.collect(fds.collected, folder, job["collect"], job["limits"]["disk_bytes"])
+    report.tell_end(fds.report, status, usage, wall_s)
+
+
+def _run_warm(module: ModuleType, files: dict[str, bytes], env: dict[str, str]) -> NoReturn:
+    """Run `main` of a module of this folder in this very process."""
+    status = 1
+    try:
+        isolate.keep_only_streams()
+        os.environ.clear()
+        os.environ.update(env)
+        sys.path[:] = [path for path in sys.path if path != isolate.HERE]
+        status = module.main(files, isolate.THIRD)
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:  # noqa: BLE001 - as the interpreter does
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError, AttributeError):  # closed, or replaced by the program
+                continue
+        os._exit(status & 0xFF)
