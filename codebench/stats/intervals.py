@@ -1,12 +1,11 @@
-"""Numbers from counts: intervals for a rate, and pass@k.
+"""How far a rate may be from the truth: Wilson's interval and the prompt-clustered one.
 
-Covers: Wilson's interval, the prompt-clustered interval, the unbiased estimator of pass@k. Works in
-fractions of 1; the rooms that write results turn rates into percent. Does not cover: comparing two
-runs. Pure Python: importing this costs nothing.
+In fractions of 1; the rooms that write results turn rates into percent. Pure Python, because every
+run needs it and scipy takes a second to import; tests compare it with scipy.
 """
 
 from collections.abc import Sequence
-from math import comb, cos, pi, sin, sqrt, tan
+from math import cos, pi, sin, sqrt, tan
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -111,25 +110,6 @@ def t_quantile(probability: float, *, df: int) -> float:
         else:
             high = middle
     return sqrt(df) * tan(low)
-
-
-def pass_at_k(*, n: int, c: int, k: int) -> float:
-    """Chance that at least one of k samples is correct, estimated without bias.
-
-    Measures: one prompt.
-    Counts: n judged samples, c of them correct; errored samples are in neither.
-    Undefined when: k > n.
-    Known problems: the estimate of one prompt is coarse for n near k; average over prompts.
-    Source: Chen et al. 2021, arXiv:2107.03374.
-
-    Raises:
-        ValueError: if not 0 <= c <= n, or if k is outside 1..n.
-    """
-    if not 0 <= c <= n:
-        raise ValueError(f"c must lie in 0..n, got c={c}, n={n}")
-    if not 1 <= k <= n:
-        raise ValueError(f"k must lie in 1..n, got k={k}, n={n}")
-    return 1.0 - comb(n - c, k) / comb(n, k)
 
 
 def _chance_inside(angle: float, df: int) -> float:
