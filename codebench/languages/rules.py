@@ -13,19 +13,17 @@ from codebench.sandbox.execution import Step, StepResult
 class Rules(Protocol):
     """How one language is compiled."""
 
-    def compile_step(self, program: bytes) -> Step:
-        """Return the step whose exit status 0 means that `program` compiles."""
+    def compile_step(self, program: bytes, *, edition: str = "2021") -> Step:
+        """Return the step whose exit status 0 means that `program` compiles.
+
+        Args:
+            program: its bytes.
+            edition: of Rust; other languages have none.
+        """
         ...
 
     def read_diagnostics(self, result: StepResult) -> tuple[Diagnostic, ...]:
         """Return what the compiler said: every error and warning, bounded in number and length."""
-        ...
-
-    def oracle_step(self, program: str, checks: tuple[str, ...]) -> Step:
-        """Return the step that builds a TRUSTED program and runs its checks; exit 0: all hold.
-
-        Its stdout has one line a check that holds: its number, from 0.
-        """
         ...
 
 
