@@ -164,9 +164,105 @@ def test_references_of_the_prompt_sets_declare_their_item(
 ) -> None:
     """No program that does what was asked is taken for a vacuous one."""
     for prompt in prompt_set.prompts:
-        metrics = analyzer.measure(prompt.prefix + prompt.reference, prompt.language)
+        metrics = analyzer.measure(f"{prompt.prefix}{prompt.reference}", prompt.language)
         assert metrics.parses, prompt.id
         assert prompt.item in (metrics.items or ()), prompt.id
+
+
+EXPOSED = {
+    "functions": (
+        'fn a() { fn b() {} }\nasync fn c() {}\nconst unsafe extern "C" fn d() {}',
+        'pub fn a() { fn b() {} }\npub async fn c() {}\npub const unsafe extern "C" fn d() {}',
+    ),
+    "values and types": (
+        "const A: u8 = 1; static B: u8 = 2; type C = u8; trait D { fn a(); } const _: () = ();",
+        "pub const A: u8 = 1; pub static B: u8 = 2; pub type C = u8; pub trait D { fn a(); } "
+        "const _: () = ();",
+    ),
+    "visibilities": (
+        "pub fn a() {} pub(crate) fn b() {} pub(in crate::m) struct C; pub(super) mod d {}",
+        "pub fn a() {} pub fn b() {} pub struct C; pub mod d {}",
+    ),
+    "fields": (
+        "struct A { x: u8, #[a] pub y: u8, pub(crate) z: u8 } union B { x: u8 } struct C;",
+        "pub struct A { pub x: u8, #[a] pub y: u8, pub z: u8 } pub union B { pub x: u8 } "
+        "pub struct C;",
+    ),
+    "positions": (
+        "struct A(u8, pub u8, #[a] /* c */ (u8, u8), pub(crate) Vec<u8>);",
+        "pub struct A(pub u8, pub u8, #[a] /* c */ pub (u8, u8), pub Vec<u8>);",
+    ),
+    "variants": ("enum A { B { x: u8 }, C(u8) }", "pub enum A { B { x: u8 }, C(u8) }"),
+    "methods": (
+        "impl A { fn a(&self) {} const B: u8 = 1; pub(crate) fn c() {} }",
+        "impl A { pub fn a(&self) {} pub const B: u8 = 1; pub fn c() {} }",
+    ),
+    "trait methods": ("impl T for A { fn a(&self) {} }", "impl T for A { fn a(&self) {} }"),
+    "modules": (
+        "mod m { struct A { x: u8 } mod n { fn a() {} } impl A { fn b() {} } }",
+        "pub mod m { pub struct A { pub x: u8 } pub mod n { pub fn a() {} } "
+        "impl A { pub fn b() {} } }",
+    ),
+    "attributes": ("#[a]\n/// d\nfn f() {}", "#[a]\n/// d\npub fn f() {}"),
+    "macros": (
+        "macro_rules! a { () => {} }\n#[macro_export]\nmacro_rules! b { () => {} }",
+        "#[macro_export] macro_rules! a { () => {} }\n#[macro_export]\nmacro_rules! b { () => {} }",
+    ),
+    "macros of one name": (
+        "macro_rules! a { () => {} }\nmacro_rules! a { (x) => {} }",
+        "macro_rules! a { () => {} }\n#[macro_export] macro_rules! a { (x) => {} }",
+    ),
+    "inside macros": ("m! { fn a() {} }", "m! { fn a() {} }"),
+    "foreign items": ('extern "C" { fn a(); }', 'extern "C" { fn a(); }'),
+    "crate name": ('#![crate_name = "x"]\n#![allow(a)]', "\n#![allow(a)]"),
+    "imports": (
+        "use a::b; pub use c::d; mod m { use super::*; }",
+        "pub use a::b; pub use c::d; pub mod m { use super::*; }",
+    ),
+    "strings and comments": (
+        'const A: &str = "fn a() {}"; // fn b() {}',
+        'pub const A: &str = "fn a() {}"; // fn b() {}',
+    ),
+    "not ASCII": ("/* é */ fn f() { 'é'; } fn g() {}", "/* é */ pub fn f() { 'é'; } pub fn g() {}"),
+}
+
+
+@pytest.mark.parametrize(("text", "opened"), EXPOSED.values(), ids=EXPOSED)
+def test_private_items_become_public(analyzer: Analyzer, text: str, opened: str) -> None:
+    """What another crate could not see gets `pub`, where Rust allows it, and nothing else does."""
+    exposed = analyzer.expose(text, head="")
+    assert exposed is not None
+    assert exposed.program == opened
+    assert exposed.names == ()
+
+
+@pytest.mark.parametrize(
+    ("head", "names"),
+    [
+        ("fn f() {} struct S; enum E {} trait T {} mod m { fn g() {} }", {"f", "S", "E", "T", "m"}),
+        ("const A: u8 = 1; static B: u8 = 1; type C = u8; const _: () = ();", {"A", "B", "C"}),
+        ("macro_rules! m { () => {} }", {"m"}),
+        ("impl S { fn f() {} } impl T for S {}", set()),
+        ("use a::b; use c; use d::e as f; use g as _;", {"b", "c", "f"}),
+        ("use a::{self, b::{self, c}, d as e, f as _, g::*};", {"a", "b", "c", "e", "*"}),
+        ("use a::*;", {"*"}),
+        ("fn é() {}", {"é"}),
+    ],
+)
+def test_names_of_the_prompt(analyzer: Analyzer, head: str, names: set[str]) -> None:
+    """They are those that its declarations and imports bring into scope at the top level."""
+    exposed = analyzer.expose(head + " fn completion() {}", head=head)
+    assert exposed is not None
+    assert set(exposed.names) == names
+
+
+def test_a_program_that_hangs_the_parser_is_not_opened() -> None:
+    """The child is killed; a program that is too large is not sent."""
+    with Analyzer(deadline_s=0.2) as own:
+        assert own.expose(HANG, head="") is None
+        assert own.expose("x\n" * MAX_PROGRAM_BYTES, head="") is None
+    with Analyzer(deadline_s=30) as own:
+        assert own.expose("fn f( {", head="") is not None
 
 
 @pytest.mark.parametrize(

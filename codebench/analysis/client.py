@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from codebench.analysis.metrics import CodeMetrics, count_lines
-from codebench.analysis.worker import LENGTH
+from codebench.analysis.metrics import CodeMetrics, Exposed, count_lines
+from codebench.analysis.worker import EXPOSE, LENGTH
 from codebench.errors import EnvironmentProblem
 from codebench.prompts.model import Language
 
@@ -75,24 +75,42 @@ class Analyzer:
         """Process id of the child, None while there is none."""
         return self._child.pid if self._child is not None else None
 
-    def measure(self, text: str, language: Language) -> CodeMetrics:
+    def measure(self, text: str, language: Language, *, written_from: int = 0) -> CodeMetrics:
         """Return the metrics of one program; never raises and never waits past the deadline.
 
         A program that hangs the parser, crashes it twice or is too large has its lines counted,
         and None for the rest.
+
+        Args:
+            text: The program.
+            language: Its language.
+            written_from: Byte at which the model began to write; only the shape depends on it.
         """
         lines = count_lines(text)
         source = text.encode("utf-8", "surrogatepass")
-        counts = (
-            self._counts(_TAGS[language] + source) if len(source) <= MAX_PROGRAM_BYTES else None
-        )
+        counts = None
+        if len(source) <= MAX_PROGRAM_BYTES:
+            counts = self._answer(_TAGS[language] + LENGTH.pack(written_from) + source)
         if counts is None:
             return CodeMetrics(
                 lines=lines, functions=None, complexity=None, items=None, parses=None
             )
         return CodeMetrics.model_validate({"lines": lines, **json.loads(counts)})
 
-    def _counts(self, payload: bytes) -> bytes | None:
+    def expose(self, program: str, *, head: str) -> Exposed | None:
+        """Return a Rust program with its items public; None where the parser gave no answer.
+
+        Args:
+            program: The whole program.
+            head: What it begins with that is the prompt's; its names are returned.
+        """
+        source, length = program.encode("utf-8", "replace"), len(head.encode("utf-8", "replace"))
+        if len(source) > MAX_PROGRAM_BYTES:
+            return None
+        answer = self._answer(EXPOSE + LENGTH.pack(length) + source)
+        return None if answer is None else Exposed.model_validate_json(answer)
+
+    def _answer(self, payload: bytes) -> bytes | None:
         with self._lock:
             for _attempt in range(2):  # the child may have been killed from outside
                 try:

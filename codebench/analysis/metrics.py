@@ -1,4 +1,4 @@
-"""The numbers about one program's text, as they are stored."""
+"""What the parser says about one program: the numbers, as they are stored, and its opened text."""
 
 from pydantic import BaseModel
 
@@ -23,6 +23,18 @@ class CodeMetrics(BaseModel, frozen=True, extra="forbid"):
 
     parses: bool | None
     """Whether the grammar accepts all of the text; where it does not, `items` may miss some."""
+
+    shape: str | None = None
+    """Kinds of the syntax nodes that the model wrote, one character a node (`analysis.shape`);
+    None also in records of earlier versions."""
+
+
+class Exposed(BaseModel, frozen=True, extra="forbid"):
+    """A Rust program whose items another crate can use; see `codebench.analysis.exposure`."""
+
+    program: str
+    names: tuple[str, ...]
+    """What the prompt's part of it declares or imports at the top level; `*` for a glob import."""
 
 
 def count_lines(text: str) -> int:

@@ -15,7 +15,9 @@ import tree_sitter_python
 import tree_sitter_rust
 from tree_sitter import Language, Node, Parser
 
+from codebench.analysis.exposure import Exposure, expose
 from codebench.analysis.items import python_items, rust_items
+from codebench.analysis.shape import shape
 
 
 class Counts(NamedTuple):
@@ -39,6 +41,9 @@ class Counts(NamedTuple):
 
     parses: bool
     """No ERROR node and no MISSING one."""
+
+    shape: str
+    """Kinds of the nodes from `written_from` on; see `codebench.analysis.shape`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +124,14 @@ _PYTHON = _Grammar(
 _GRAMMARS = {"rust": _RUST, "python": _PYTHON}
 
 
-def measure_syntax(source: bytes, language: str) -> Counts:
-    """Parse `source` and count; `language` is "rust" or "python"."""
+def measure_syntax(source: bytes, language: str, *, written_from: int = 0) -> Counts:
+    """Parse `source` and count.
+
+    Args:
+        source: The program.
+        language: "rust" or "python".
+        written_from: Byte at which the model began to write; only the shape depends on it.
+    """
     grammar = _GRAMMARS[language]
     root = Parser(grammar.language).parse(source).root_node
     functions, decisions = _count(root, grammar)
@@ -129,7 +140,14 @@ def measure_syntax(source: bytes, language: str) -> Counts:
         complexity=1 + decisions,
         items=tuple(grammar.items(root)),
         parses=not root.has_error,
+        shape=shape(root, written_from=written_from),
     )
+
+
+def expose_syntax(source: bytes, head_bytes: int) -> Exposure:
+    """Parse a Rust program and open it for tests in another crate."""
+    root = Parser(_RUST.language).parse(source).root_node
+    return expose(root, source, head_bytes=head_bytes)
 
 
 class _Level:

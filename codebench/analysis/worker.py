@@ -1,9 +1,11 @@
 """The child process that parses: `python -m codebench.analysis.worker`, driven by `client`.
 
 It says `ready`, then answers frames until its stdin ends, so it never outlives its harness. A frame
-is a length (4 bytes, big-endian) and that many bytes. A request holds one byte of language (`r` or
-`p`) and the program; the answer holds JSON. Memory is limited for good, CPU time anew for each
-program. A parser that overflows its stack or its memory ends this process and nothing else.
+is a length (4 bytes, big-endian) and that many bytes. A request to measure holds one byte of
+language (`r` or `p`), to expose a Rust program `e`; then the byte at which the model began to
+write (4 bytes, big-endian) and the program. The answer holds JSON. Memory is limited for good,
+CPU time anew for each program. A parser that overflows its stack or its memory ends this process
+and nothing else.
 
 It imports no pydantic and no torch: it is started again after each crash.
 """
@@ -19,12 +21,13 @@ CPU_S = 30
 """For one program; the client's deadline comes first, this one stands behind it."""
 
 LANGUAGES = {b"r": "rust", b"p": "python"}
+EXPOSE = b"e"
 LENGTH = struct.Struct(">I")
 
 
 def main() -> None:
     """Serve requests until stdin ends."""
-    from codebench.analysis.syntax import measure_syntax
+    from codebench.analysis.syntax import expose_syntax, measure_syntax
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
@@ -33,8 +36,13 @@ def main() -> None:
     while header := requests.read(LENGTH.size):
         frame = requests.read(LENGTH.unpack(header)[0])
         _limit_cpu()
-        counts = measure_syntax(frame[1:], LANGUAGES[frame[:1]])
-        _send(answers, json.dumps(counts._asdict()).encode())
+        tag, source = frame[:1], frame[1 + LENGTH.size :]
+        written_from = LENGTH.unpack_from(frame, 1)[0]
+        if tag == EXPOSE:
+            said = expose_syntax(source, written_from)._asdict()
+        else:
+            said = measure_syntax(source, LANGUAGES[tag], written_from=written_from)._asdict()
+        _send(answers, json.dumps(said).encode())
 
 
 def _send(answers: BinaryIO, payload: bytes) -> None:
