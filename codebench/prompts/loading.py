@@ -1,55 +1,20 @@
-"""Reads prompt sets: the TOML files of the folder `prompts/`, or a TOML file of the user's own.
+"""Finds a prompt set: built in, a data set by name, or the user's own file.
 
-Covers: finding the file, its format (schema_version 1) and every way in which it can be wrong; each
-is one line that names the file, the prompt and the key. Does not cover: whether the references
-compile and pass; that needs a sandbox.
+A name is looked for among the built-in sets (the TOML files of the folder `prompts/`), then among
+the data sets of others (`datasets/`); anything else is the path of a file: TOML, or JSON lines in
+our own format or that of a data set. Does not cover: whether the references compile and pass; that
+needs a sandbox.
 """
 
-import hashlib
-import re
-import tomllib
-from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from codebench.errors import UsageError
 from codebench.package_data import data_path
-from codebench.prompts.model import Language, Prompt, PromptSet
+from codebench.prompts.datasets.catalogue import DATA_SETS
+from codebench.prompts.model import Profile, PromptSet
+from codebench.prompts.toml_file import read_toml
 
-SCHEMA_VERSION = 1
-"""The one version of the file format that this code reads."""
-
-ID_FORM = re.compile(r"[a-z][a-z0-9_]*")
-ITEM_FORMS: Mapping[Language, tuple[re.Pattern[str], str]] = {
-    Language.RUST: (
-        re.compile(r"(?:(?:fn|struct|enum|trait|macro_rules) \w+|impl [\w:]+(?: for [\w:]+)?)"),
-        "fn NAME, struct NAME, enum NAME, trait NAME, impl TYPE, impl TRAIT for TYPE"
-        " or macro_rules NAME",
-    ),
-    Language.PYTHON: (re.compile(r"(?:def|class) \w+"), "def NAME or class NAME"),
-}
-
-REASONS: Mapping[str, str] = {
-    "missing": "missing",
-    "string_type": "must be a string",
-    "tuple_type": "must be a list of strings",
-}
-"""Our words for the pydantic error types whose own words speak of Python."""
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-class Header(BaseModel, frozen=True, extra="forbid"):
-    """The keys above the first prompt of a file."""
-
-    schema_version: int
-    name: str
-    version: str
-    language: Language
-    description: str
+_ENDINGS = (".toml", ".jsonl", ".json", ".jsonl.gz", ".json.gz")
 
 
 def list_prompt_sets() -> list[PromptSet]:
@@ -58,121 +23,45 @@ def list_prompt_sets() -> list[PromptSet]:
     Raises:
         UsageError: if one of the files is broken.
     """
-    return [_read(path) for path in _built_in().values()]
+    return [read_toml(path) for path in _built_in().values()]
 
 
-def load_prompt_set(name_or_path: str) -> PromptSet:
-    """Load a built-in set by its name, or any set by the path of its TOML file.
+def load_prompt_set(
+    name_or_path: str, *, download: bool = False, profile: Profile = Profile.CODEBENCH
+) -> PromptSet:
+    """Load a set by its name, or any set by the path of its file.
 
-    A built-in name wins over a file of the same name; write `./NAME` for the file.
+    A name wins over a file of the same name; write `./NAME` for the file.
+
+    Args:
+        name_or_path: what `--prompts` says.
+        download: fetch the file of a data set that is not on this machine.
+        profile: whose rules judge; other than ours for MultiPL-E's sets only.
 
     Raises:
-        UsageError: if there is no such set, or if its file cannot be read or breaks the format.
+        UsageError: if there is no such set, if its file breaks the format, or if the profile is
+            not for it.
+        EnvironmentProblem: if the file of a data set is not here or cannot be fetched.
     """
     known = _built_in()
-    if name_or_path in known:
-        return _read(known[name_or_path])
-    path = Path(name_or_path)
-    if "/" in name_or_path or path.suffix == ".toml" or path.exists():
-        return _read(path)
+    if name_or_path in DATA_SETS:
+        from codebench.prompts.datasets.named import load_data_set
+
+        return load_data_set(DATA_SETS[name_or_path], download=download, profile=profile)
+    path = known.get(name_or_path) or Path(name_or_path)
+    if path.suffix == ".toml" and profile is not Profile.CODEBENCH:
+        raise UsageError(f"--profile {profile}: {name_or_path} has no such rules")
+    if name_or_path in known or path.suffix == ".toml":
+        return read_toml(path)
+    if "/" in name_or_path or name_or_path.endswith(_ENDINGS) or path.exists():
+        from codebench.prompts.datasets.formats import read_data_set
+
+        return read_data_set(path, profile=profile)
     raise UsageError(
-        f"unknown prompt set {name_or_path!r}: known are {', '.join(known)};"
-        " or give the path of a .toml file"
+        f"unknown prompt set {name_or_path!r}: known are {', '.join((*known, *DATA_SETS))};"
+        " or give the path of a .toml, .jsonl or .jsonl.gz file"
     )
 
 
 def _built_in() -> dict[str, Path]:
     return {path.stem: path for path in sorted(data_path("prompts").glob("*.toml"))}
-
-
-def _read(path: Path) -> PromptSet:
-    try:
-        raw = path.read_bytes()
-    except IsADirectoryError as error:
-        raise UsageError(f"{path}: a folder, not a prompt set: give a .toml file") from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"{path}: cannot read the prompt set: {reason}") from error
-    table = _parse(path, raw)
-    if "schema_version" in table and table["schema_version"] != SCHEMA_VERSION:
-        raise UsageError(
-            f"{path}: schema_version {table['schema_version']!r} is not supported:"
-            f" this codebench reads {SCHEMA_VERSION}"
-        )
-    tables = table.pop("prompts", [])
-    header = _validated(Header, table, where=str(path))
-    if header.name != path.stem:
-        raise UsageError(f"{path}: key 'name': {header.name!r} must equal the file's stem")
-    if not isinstance(tables, list):
-        raise UsageError(f"{path}: key 'prompts': write every prompt as a [[prompts]] table")
-    if not tables:
-        raise UsageError(f"{path}: the set is empty: add a [[prompts]] table")
-    prompts = tuple(_prompt(path, header.language, n, entry) for n, entry in enumerate(tables, 1))
-    _refuse_duplicates(path, prompts)
-    return PromptSet(
-        name=header.name,
-        version=header.version,
-        language=header.language,
-        description=header.description,
-        prompts=prompts,
-        sha256=hashlib.sha256(raw).hexdigest(),
-    )
-
-
-def _parse(path: Path, raw: bytes) -> dict[str, object]:
-    try:
-        return tomllib.loads(raw.decode())
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"{path}: line {line}: not UTF-8 text") from error
-    except tomllib.TOMLDecodeError as error:
-        reason, _, place = str(error).partition(" (at ")
-        found = re.match(r"line (\d+)", place)
-        line = int(found[1]) if found else raw.count(b"\n") + 1
-        raise UsageError(f"{path}: line {line}: not valid TOML: {reason}") from error
-
-
-def _prompt(path: Path, language: Language, number: int, entry: object) -> Prompt:
-    if not isinstance(entry, dict):
-        raise UsageError(f"{path}: prompt {number}: must be a [[prompts]] table")
-    name = entry.get("id")
-    where = f"{path}: prompt {name!r}" if isinstance(name, str) else f"{path}: prompt {number}"
-    if "language" in entry:
-        raise UsageError(f"{where}: unknown key 'language': the set has one language")
-    prompt = _validated(Prompt, {**entry, "language": language}, where=where)
-    if not ID_FORM.fullmatch(prompt.id):
-        raise UsageError(f"{where}: key 'id': must be snake_case, as 'merge_sorted'")
-    form, words = ITEM_FORMS[language]
-    if not form.fullmatch(prompt.item):
-        raise UsageError(f"{where}: key 'item': {prompt.item!r} must be {words}")
-    for key in ("category", "prompt"):
-        if not getattr(prompt, key).strip():
-            raise UsageError(f"{where}: key {key!r}: must not be empty")
-    return prompt
-
-
-def _refuse_duplicates(path: Path, prompts: tuple[Prompt, ...]) -> None:
-    seen: set[str] = set()
-    for number, prompt in enumerate(prompts, 1):
-        if prompt.id in seen:
-            raise UsageError(
-                f"{path}: prompt {prompt.id!r}: key 'id': used twice (again in prompt {number})"
-            )
-        seen.add(prompt.id)
-
-
-def _validated(model: type[Model], table: dict[str, object], where: str) -> Model:
-    try:
-        return model.model_validate(table)
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-    unknown = (problem for problem in found if problem["type"] == "extra_forbidden")
-    first = next(unknown, found[0])  # a misspelt key is also a missing one: say the former
-    key, *places = first["loc"]
-    if first["type"] == "extra_forbidden":
-        close = get_close_matches(str(key), model.model_fields, n=1)
-        hint = f": did you mean {close[0]!r}?" if close else ""
-        raise UsageError(f"{where}: unknown key {key!r}{hint}")
-    reason = REASONS.get(first["type"]) or first["msg"].replace("Input should be", "must be")
-    shown = f"{key}{''.join(f'[{place}]' for place in places)}"
-    raise UsageError(f"{where}: key {shown!r}: {reason}")

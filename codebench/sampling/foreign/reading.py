@@ -47,7 +47,11 @@ def read_foreign(path: Path, prompt_sets: Sequence[PromptSet]) -> ForeignSamples
     if not matched:
         raise UsageError(_nothing_matches(f"{path} ({form})", unknown, names))
     kept = _numbered(matched)
-    texts = completions_of(kept, may_lack_braces=form is ForeignFormat.BIGCODE)
+    texts = completions_of(
+        kept,
+        may_lack_braces=form is ForeignFormat.BIGCODE,
+        runs_all=form is ForeignFormat.HUMAN_EVAL,
+    )
     counts = dict(Counter(sample.key for sample in kept))
     n_prompts = sum(len(prompt_set.prompts) for prompt_set in prompt_sets)
     return ForeignSamples(
