@@ -67,6 +67,7 @@ OUR_KEYS = [
     "languages",
     "diversity",
     "degeneration",
+    "similarity",
     "timing",
     "sampling",
     "environment",
@@ -330,7 +331,20 @@ def test_without_samples_everything_is_null_beside_its_counts() -> None:
     assert nulls["avg_generation_time_ms"] is None
     assert nulls["warnings_per_sample"] is None
     assert nulls["intervals"]["compile_success_rate"] == {"wilson": None, "clustered": None}
-    assert nulls["diversity"] == {"unique_programs": 0, "unique_share": None}
+    assert nulls["diversity"] == {
+        "unique_programs": 0,
+        "unique_share": None,
+        "unique_shapes": None,
+        "unique_shapes_share": None,
+        "likeness_in_prompt": None,
+        "distinct_n": {},
+        "vocabulary": None,
+    }
+    assert nulls["similarity"] == {"n_compared": 0, "ast_similarity": None, "word_overlap": None}
+    degeneration = nulls["degeneration"]
+    for key in ("repetitive_share", "most_frequent_text", "median_compression", "broken_share"):
+        assert degeneration[key] is None
+    assert (degeneration["collapse"], degeneration["repeated"]) == ([], [])
     assert (nulls["compile_at_k"], nulls["pass_at_k"]) == ({}, {})
     assert nulls["samples_by_prompt"][0]["compile_success_rate"] is None
     assert [warning["code"] for warning in nulls["warnings"]] == ["partial"]
@@ -392,6 +406,26 @@ def test_degeneration_and_diversity_by_hand() -> None:
     same = [_record("a", i, Outcome.COMPILED, program="fn a() {}") for i in range(3)]
     assert _results(*same).diversity.unique_programs == 1
     assert _results(*same).diversity.unique_share == pytest.approx(1 / 3)
+
+
+def test_lints_by_hand() -> None:
+    """Lints are counted by program, over the programs that clippy looked at, and no others."""
+    lints: tuple[dict[str, int] | None, ...] = (
+        {"needless_return": 2, "ptr_arg": 1},
+        {},
+        {"ptr_arg": 1},
+        None,
+    )
+    records = [
+        _record("a", index, Outcome.COMPILED, lints=found) for index, found in enumerate(lints)
+    ]
+    clippy = _results(*records).clippy
+    assert clippy is not None
+    assert (clippy.n_checked, clippy.n_clean) == (3, 1)
+    assert clippy.clean_rate == pytest.approx(100 / 3)
+    assert clippy.lints_per_sample == pytest.approx(4 / 3)
+    assert list(clippy.lints.items()) == [("ptr_arg", 2), ("needless_return", 1)]
+    assert _results(*SIX).clippy is None
 
 
 def test_sample_outputs_are_the_first_by_index_and_cut() -> None:
@@ -555,9 +589,9 @@ def test_memory_does_not_grow_with_the_samples() -> None:
         error = _error(f"cannot find `{index:05}`", "E0425")
         aggregator.add(_record("a", index, Outcome.COMPILE_ERROR, diagnostics=(error,)))
         if index in (1_999, 9_999):
-            hashes = aggregator._program_hashes
-            sizes.append(_deep_size(aggregator) - _deep_size(hashes))
-            assert sys.getsizeof(hashes) < 128 * index
+            hashes = (aggregator._quality._programs, aggregator._quality._shapes)
+            sizes.append(_deep_size(aggregator) - sum(map(_deep_size, hashes)))
+            assert sum(map(sys.getsizeof, hashes)) < 128 * index
     assert sizes[1] < sizes[0] * 1.1
 
 

@@ -1,9 +1,9 @@
 """Turn a stream of records into `Results`, in memory that does not grow with the samples.
 
-(But for 8 bytes of hash a distinct program: what tells distinct programs from repeated ones.)
+(But for 8 bytes of hash a distinct program and a distinct shape: what tells distinct ones from
+repeated ones.)
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 
 from codebench import METRIC_VERSION, SCHEMA_VERSION
@@ -11,18 +11,18 @@ from codebench.prompts.model import Prompt, PromptSet
 from codebench.results.facts import RunFacts, warnings_of
 from codebench.results.model import Results
 from codebench.results.parts import (
-    Degeneration,
-    Diversity,
+    Clippy,
     Intervals,
     LanguageResults,
     PromptResults,
     PromptTests,
-    RateIntervals,
     Sampling,
+    Tests,
 )
+from codebench.results.quality import PromptQuality, RunQuality, ShapeOf
 from codebench.results.rates import mean_at_k, rate_intervals
-from codebench.results.tally import BoundedCounter, Tally, percent, share
-from codebench.sampling.completion import FinishReason
+from codebench.results.tally import K_VALUES, BoundedCounter, Tally, percent
+from codebench.stats import Count
 from codebench.store.manifest import Manifest
 from codebench.store.record import SampleRecord
 
@@ -36,24 +36,37 @@ MAX_DISTINCT_PER_PROMPT = 200
 class Aggregator:
     """Counts records one by one; `finish` gives the results, as often as wanted."""
 
-    def __init__(self, prompt_sets: Sequence[PromptSet], *, runs_tests: bool = False) -> None:
+    def __init__(
+        self,
+        prompt_sets: Sequence[PromptSet],
+        *,
+        runs_tests: bool = False,
+        shape_of: ShapeOf | None = None,
+        k_values: Sequence[int] = K_VALUES,
+    ) -> None:
         """Prepare to count.
 
         Args:
             prompt_sets: the sets of the run, cut to the prompts that it asks.
             runs_tests: whether the run runs the tests of the prompts; without, pass@k is empty.
+            shape_of: gives the shapes of the prompts' references; without, no program is compared
+                with them by shape.
+            k_values: the k of pass@k and compile@k.
         """
         self._prompts = {
             (prompt_set.name, prompt.id): _PromptTally(
-                prompt_set.name, prompt, runs_tests=runs_tests
+                prompt_set.name,
+                prompt,
+                tested=runs_tests and bool(prompt.tests),
+                k_values=k_values,
+                quality=PromptQuality(prompt, shape_of),
             )
             for prompt_set in prompt_sets
             for prompt in prompt_set.prompts
         }
         self._languages = {prompt_set.language: Tally() for prompt_set in prompt_sets}
         self._run = Tally()
-        self._program_hashes: set[int] = set()
-        self._n_repetition = self._n_truncated = self._n_empty = 0
+        self._quality = RunQuality(prompt.quality for prompt in self._prompts.values())
 
     @property
     def tally(self) -> Tally:
@@ -69,14 +82,9 @@ class Aggregator:
         if prompt is None:
             return False
         for tally in (self._run, self._languages[record.language], prompt.tally):
-            tally.add(record)
+            tally.add(record, tested=prompt.tested)
         prompt.add_output(record.index, record.completion)
-        program = f"{record.language}\n{record.program}".encode()
-        digest = hashlib.blake2b(program, digest_size=8).digest()
-        self._program_hashes.add(int.from_bytes(digest, "little"))
-        self._n_repetition += record.finish_reason is FinishReason.REPETITION
-        self._n_truncated += record.finish_reason is FinishReason.LENGTH
-        self._n_empty += not record.completion.strip()
+        self._quality.add(record, prompt.quality)
         return True
 
     def finish(self, manifest: Manifest, facts: RunFacts) -> Results:
@@ -84,6 +92,8 @@ class Aggregator:
         run, timing = self._run, facts.timing
         prompts = list(self._prompts.values())
         n_generated, busy_s = timing.n_generated_tokens, timing.sampling_s
+        max_tokens = manifest.identity.sampling.max_tokens
+        degeneration = self._quality.degeneration(max_tokens=max_tokens)
         return Results(
             checkpoint=manifest.checkpoint,
             timestamp=facts.timestamp,
@@ -108,40 +118,50 @@ class Aggregator:
             intervals=_intervals(run, prompts),
             pass_at_k=_mean_pass_at_k(prompts),
             compile_at_k=_mean_compile_at_k(prompts),
+            pass_rate=run.pass_rate(),
+            tests=_tests(run),
+            error_classes=dict(run.error_classes.most_common()),
+            extractions=dict(run.extractions.most_common()),
             languages={
                 language.value: _language_results(
                     tally, [p for p in prompts if p.prompt.language is language]
                 )
                 for language, tally in self._languages.items()
             },
-            diversity=Diversity(
-                unique_programs=len(self._program_hashes),
-                unique_share=share(len(self._program_hashes), run.total),
-            ),
-            degeneration=Degeneration(
-                n_repetition=self._n_repetition,
-                n_truncated=self._n_truncated,
-                n_empty=self._n_empty,
-                repetition_share=share(self._n_repetition, run.total),
-                truncated_share=share(self._n_truncated, run.total),
-                empty_share=share(self._n_empty, run.total),
-            ),
+            diversity=self._quality.diversity(),
+            degeneration=degeneration,
+            similarity=self._quality.similarity(),
+            clippy=_clippy(run),
             timing=timing,
             sampling=_sampling(manifest, facts.n_samples),
             environment=facts.environment,
             checkpoint_info=manifest.checkpoint_info,
             prompt_sets=manifest.prompt_sets,
-            warnings=(*facts.warnings, *warnings_of(run, len(prompts), manifest, facts)),
+            warnings=(
+                *self._quality.warnings(degeneration.collapse, max_tokens=max_tokens),
+                *facts.warnings,
+                *warnings_of(run, len(prompts), manifest, facts),
+            ),
         )
 
 
 class _PromptTally:
     """The counts of one prompt, and its first completions."""
 
-    def __init__(self, prompt_set: str, prompt: Prompt, *, runs_tests: bool) -> None:
+    def __init__(
+        self,
+        prompt_set: str,
+        prompt: Prompt,
+        *,
+        tested: bool,
+        k_values: Sequence[int],
+        quality: PromptQuality,
+    ) -> None:
         self.prompt_set = prompt_set
         self.prompt = prompt
-        self.tested = runs_tests and bool(prompt.tests)
+        self.quality = quality
+        self.tested = tested
+        self._k_values = k_values
         self.tally = Tally(
             errors=BoundedCounter(MAX_DISTINCT_PER_PROMPT),
             error_codes=BoundedCounter(MAX_DISTINCT_PER_PROMPT),
@@ -159,9 +179,11 @@ class _PromptTally:
         prompt, tally = self.prompt, self.tally
         tests = PromptTests(
             n_tests=len(prompt.tests),
-            judged=tally.judged,
+            judged=tally.tested,
             passed=tally.passed,
-            pass_rate=percent(tally.passed, tally.judged),
+            pass_rate=tally.pass_rate(),
+            built_with_tests=tally.built_with_tests,
+            shared=bool(tally.shared),
         )
         return PromptResults(
             prompt=prompt.prompt,
@@ -180,10 +202,20 @@ class _PromptTally:
             avg_complexity=tally.complexity.value(),
             outcomes=tally.outcome_counts(),
             error_codes=tally.error_codes.ranked(),
-            compile_at_k=tally.compile_at_k(),
-            pass_at_k=tally.pass_at_k() if self.tested else {},
+            compile_at_k=self.compile_at_k(),
+            pass_at_k=self.pass_at_k(),
             tests=tests if self.tested else None,
+            similarity=self.quality.similarity(),
+            n_repetitive=self.quality.n_repetitive,
         )
+
+    def compile_at_k(self) -> dict[str, float]:
+        """Return compile@k by k, 0-1."""
+        return self.tally.compile_at_k(self._k_values)
+
+    def pass_at_k(self) -> dict[str, float]:
+        """Return pass@k by k, 0-1; empty without tests."""
+        return self.tally.pass_at_k(self._k_values) if self.tested else {}
 
 
 def _language_results(tally: Tally, prompts: Sequence[_PromptTally]) -> LanguageResults:
@@ -197,20 +229,58 @@ def _language_results(tally: Tally, prompts: Sequence[_PromptTally]) -> Language
         error_codes=tally.error_codes.ranked(),
         compile_at_k=_mean_compile_at_k(prompts),
         pass_at_k=_mean_pass_at_k(prompts),
+        pass_rate=tally.pass_rate(),
+        tests=_tests(tally),
     )
 
 
 def _intervals(whole: Tally, prompts: Sequence[_PromptTally]) -> Intervals:
-    rate: RateIntervals = rate_intervals(whole, [prompt.tally for prompt in prompts])
-    return Intervals(compile_success_rate=rate)
+    tested = [prompt.tally for prompt in prompts if prompt.tested]
+    return Intervals(
+        compile_success_rate=rate_intervals(
+            Count(whole.compiled, whole.judged),
+            [Count(prompt.tally.compiled, prompt.tally.judged) for prompt in prompts],
+        ),
+        pass_rate=rate_intervals(
+            Count(whole.passed, whole.tested),
+            [Count(tally.passed, tally.tested) for tally in tested],
+        )
+        if whole.tested
+        else None,
+    )
+
+
+def _tests(whole: Tally) -> Tests | None:
+    if not whole.tested:
+        return None
+    return Tests(
+        judged=whole.tested,
+        passed=whole.passed,
+        built_with_tests=whole.built_with_tests,
+        build_with_tests_rate=percent(whole.built_with_tests, whole.tested),
+        n_shared=whole.shared,
+    )
 
 
 def _mean_compile_at_k(prompts: Iterable[_PromptTally]) -> dict[str, float]:
-    return mean_at_k([p.tally.compile_at_k() for p in prompts if p.tally.total])
+    return mean_at_k([p.compile_at_k() for p in prompts if p.tally.total])
 
 
 def _mean_pass_at_k(prompts: Iterable[_PromptTally]) -> dict[str, float]:
-    return mean_at_k([p.tally.pass_at_k() for p in prompts if p.tally.total and p.tested])
+    return mean_at_k([p.pass_at_k() for p in prompts if p.tally.total and p.tested])
+
+
+def _clippy(run: Tally) -> Clippy | None:
+    n_checked = run.lints_per_sample.n
+    if not n_checked:
+        return None
+    return Clippy(
+        n_checked=n_checked,
+        n_clean=run.clean,
+        clean_rate=percent(run.clean, n_checked),
+        lints_per_sample=run.lints_per_sample.value(),
+        lints=run.lints.ranked(),
+    )
 
 
 def _sampling(manifest: Manifest, n_samples: int) -> Sampling:

@@ -18,7 +18,8 @@ class RunTiming:
     """Until the first sample was asked for, loading the checkpoint included."""
 
     compiling_s: float
-    """Time in the sandbox, summed over its slots."""
+    """Time of compiling in the sandbox, summed over its slots."""
+
 
     queue_s: float
     """Time that completions waited for a slot, summed over samples."""
@@ -28,6 +29,9 @@ class RunTiming:
 
     sampler: SamplerTiming | None
     """What the sampler measured; None when nothing was left to draw."""
+
+    testing_s: float = 0.0
+    """Time of building with tests and running them, summed over the slots."""
 
     bound_tokens_per_second: float | None = None
     """Most that the machine could decode of this model; None where it is not known."""
@@ -45,6 +49,7 @@ class RunTiming:
             prefill_s=drawn.prefill_s,
             decode_s=drawn.decode_s,
             compiling_s=self.compiling_s,
+            testing_s=self.testing_s,
             queue_s=self.queue_s,
             other_s=max(0.0, self.wall_s - self.startup_s - sampling_s),
             n_prompt_tokens=drawn.n_prompt_tokens,
@@ -100,7 +105,10 @@ class RunFacts:
 def warnings_of(
     run: Tally, n_prompts: int, manifest: Manifest, facts: RunFacts
 ) -> Iterator[RunWarning]:
-    """Yield the warnings that follow from the numbers."""
+    """Yield the warnings that follow from the numbers, and what the prompt sets say."""
+    for prompt_set in manifest.prompt_sets:
+        for note in prompt_set.notes:
+            yield RunWarning(code="prompt_set", message=f"{prompt_set.name}: {note}")
     n_errored = run.total - run.judged
     if n_errored:
         lowest = 100.0 * run.compiled / run.total

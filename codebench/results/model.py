@@ -8,6 +8,7 @@ import orjson
 from pydantic import Field
 
 from codebench.results.parts import (
+    Clippy,
     Degeneration,
     Described,
     Diversity,
@@ -16,6 +17,8 @@ from codebench.results.parts import (
     PromptResults,
     RunWarning,
     Sampling,
+    Similarity,
+    Tests,
     Timing,
 )
 from codebench.store.manifest import ISO_UTC, CheckpointInfo, Environment, PromptSetInfo
@@ -98,6 +101,19 @@ class Results(Described):
     """By k: chance 0-1 that one of k samples compiles, mean over the sampled prompts; left out
     where one of them has fewer than k judged samples."""
 
+    pass_rate: float | None
+    """100 * passed / judged over the prompts with tests, percent 0-100; null when no tests ran."""
+
+    tests: Tests | None
+    """What the tests said; null when none ran."""
+
+    error_classes: dict[str, int]
+    """Number of programs that do not compile, by the class of their first error: syntax, resolve,
+    type, borrow, other; most frequent first."""
+
+    extractions: dict[str, int]
+    """Number of samples by the way their program was cut out of the completion."""
+
     languages: dict[str, LanguageResults]
     """The samples by language; languages without prompts are left out."""
 
@@ -106,6 +122,13 @@ class Results(Described):
 
     degeneration: Degeneration
     """Signs that the model has stopped writing code."""
+
+    similarity: Similarity | None
+    """How near the programs are to the references of their prompts; null in older files."""
+
+    clippy: Clippy | None
+    """What clippy says about the programs that compile; null where it was not asked or none
+    was looked at."""
 
     timing: Timing
     """Where the time went, seconds."""

@@ -3,6 +3,7 @@
 from pydantic import BaseModel
 
 from codebench.prompts.model import Language
+from codebench.quality.collapse import Sign
 from codebench.store.manifest import Scalar
 
 
@@ -45,6 +46,28 @@ class Intervals(Described):
     compile_success_rate: RateIntervals
     """Intervals of compile_success_rate."""
 
+    pass_rate: RateIntervals | None
+    """Intervals of pass_rate; null when no tests ran."""
+
+
+class Tests(Described):
+    """What the tests said, over the samples of prompts whose tests are run."""
+
+    judged: int
+    """Number of judged samples of prompts with tests: the denominator of pass_rate."""
+
+    passed: int
+    """Number of those that passed every test."""
+
+    built_with_tests: int
+    """Number of those whose program compiles and builds together with its tests."""
+
+    build_with_tests_rate: float | None
+    """100 * built_with_tests / judged, percent 0-100: the compile rate with tests."""
+
+    n_shared: int
+    """Number of samples whose tests ran in the program's own process: weaker evidence."""
+
 
 class LanguageResults(Described):
     """The samples of one language."""
@@ -76,6 +99,12 @@ class LanguageResults(Described):
     pass_at_k: dict[str, float]
     """By k: chance 0-1 that one of k samples passes, mean over prompts; see the top level."""
 
+    pass_rate: float | None
+    """100 * passed / judged, percent 0-100, of prompts with tests; null when none ran."""
+
+    tests: Tests | None
+    """What the tests said; null when none ran."""
+
 
 class Diversity(Described):
     """How much the programs differ from one another."""
@@ -85,6 +114,71 @@ class Diversity(Described):
 
     unique_share: float | None
     """unique_programs / total_samples, 0-1; null without samples."""
+
+    unique_shapes: int | None
+    """Number of distinct shapes of what the model wrote: the kinds of its syntax nodes, without
+    names, values, layout and comments; null when nothing could be analysed."""
+
+    unique_shapes_share: float | None
+    """unique_shapes / programs that could be analysed, 0-1; null when there are none."""
+
+    likeness_in_prompt: float | None
+    """Mean likeness 0-1 of the shapes of two programs of the same prompt (1 - edits / length of the
+    longer), over pairs of at most 8 programs a prompt, mean over prompts; null without pairs."""
+
+    distinct_n: dict[str, float]
+    """By n: distinct n-grams / all n-grams of words, 0-1, over at most 8 programs a prompt; falls
+    with the number of programs. An n that no program has is left out."""
+
+    vocabulary: int | None
+    """Number of distinct words in those programs; null without samples."""
+
+
+class Similarity(Described):
+    """How near the programs are to the references of their prompts, as far as a prompt has one.
+
+    Only what the model wrote is compared; a program can be right and far from the reference.
+    """
+
+    n_compared: int
+    """Number of samples whose prompt has a reference."""
+
+    ast_similarity: float | None
+    """Mean of 1 - edits between the syntax nodes' kinds / length of the longer, 0-1; null without
+    samples that could be analysed."""
+
+    word_overlap: float | None
+    """Mean share 0-1 of the words that program and reference have in common, with their counts
+    (Dice); null without samples."""
+
+
+class Clippy(Described):
+    """What clippy says about the Rust programs that compile; it changes no outcome."""
+
+    n_checked: int
+    """Number of programs that clippy looked at."""
+
+    n_clean: int
+    """Number of those without a lint."""
+
+    clean_rate: float | None
+    """100 * n_clean / n_checked, percent 0-100; null when n_checked is 0."""
+
+    lints_per_sample: float | None
+    """Mean number of lints of a program; null when n_checked is 0."""
+
+    lints: dict[str, int]
+    """Number of programs that show each lint, most frequent first."""
+
+
+class Repeated(Described):
+    """Something that completions repeat."""
+
+    text: str
+    """The repeated words, as `{`; at most 40 characters."""
+
+    n_samples: int
+    """Number of completions that repeat it."""
 
 
 class Degeneration(Described):
@@ -107,6 +201,43 @@ class Degeneration(Described):
 
     empty_share: float | None
     """n_empty / total_samples, 0-1; null without samples."""
+
+    collapse: tuple[Sign, ...]
+    """Signs that the model writes no code at all; empty when it does. Each is explained in the
+    warning `collapse`."""
+
+    n_repetitive: int | None
+    """Samples whose completion repeats itself: ended for it, or it shrinks more than 4 times, or
+    fewer than 20 % of its runs of four words are distinct."""
+
+    repetitive_share: float | None
+    """n_repetitive / total_samples, 0-1; null without samples."""
+
+    repeated: tuple[Repeated, ...]
+    """What those completions repeat, most frequent first, at most 5."""
+
+    most_frequent_text: str | None
+    """Beginning of the most frequent completion, at most 200 characters; null without samples."""
+
+    most_frequent_share: float | None
+    """Share 0-1 of the samples that begin with it; null without samples."""
+
+    median_distinct_words: float | None
+    """Median number of distinct words of a completion; null without samples."""
+
+    median_compression: float | None
+    """Median of how many times a completion shrinks under zlib, over at most 8 completions a
+    prompt; honest code 1 to 2. Null without samples."""
+
+    n_whole: int | None
+    """Programs that came to their end and could be analysed; not those that the limit of new tokens
+    cut off before it."""
+
+    n_broken: int | None
+    """Of n_whole, those that are no syntax of their language."""
+
+    broken_share: float | None
+    """n_broken / n_whole, 0-1; null when n_whole is 0."""
 
 
 class Timing(Described):
@@ -132,7 +263,11 @@ class Timing(Described):
     """Writing tokens, seconds."""
 
     compiling_s: float
-    """Time in the sandbox, summed over its slots, seconds."""
+    """Time of compiling in the sandbox, summed over its slots, seconds."""
+
+    testing_s: float
+    """Time of building with tests and running them in the sandbox, summed over its slots, seconds;
+    Python with tests compiles in it."""
 
     queue_s: float
     """Time that completions waited for a slot, summed over samples, seconds."""
@@ -220,6 +355,12 @@ class PromptTests(Described):
     pass_rate: float | None
     """100 * passed / judged, percent 0-100; null when nothing was judged."""
 
+    built_with_tests: int
+    """Number of judged samples that compile and build together with the tests."""
+
+    shared: bool
+    """Whether tests ran in the program's own process."""
+
 
 class PromptResults(Described):
     """The samples of one prompt."""
@@ -282,6 +423,12 @@ class PromptResults(Described):
 
     tests: PromptTests | None
     """What the tests said; null when the run does not run tests or the prompt has none."""
+
+    similarity: Similarity | None
+    """How near the programs are to the prompt's reference; null where it has none."""
+
+    n_repetitive: int | None
+    """Samples whose completion repeats itself; see `degeneration`."""
 
 
 class RunWarning(Described):

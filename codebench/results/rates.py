@@ -1,9 +1,8 @@
 """What is computed over the prompts of a run together: intervals and the means of pass@k."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from codebench.results.parts import Interval, RateIntervals
-from codebench.results.tally import K_VALUES, Tally
 from codebench.stats import Bounds, Count, clustered_interval, wilson_interval
 
 CONFIDENCE = 0.95
@@ -11,17 +10,16 @@ THIS_SET = "exactly these prompts: where the rate would lie with endless samples
 IN_GENERAL = "prompts in general: where the rate would lie on other prompts of this kind"
 
 
-def rate_intervals(whole: Tally, prompts: Sequence[Tally]) -> RateIntervals:
-    """Return the intervals of the compile rate over prompts, in percent."""
-    wilson = wilson_interval(whole.compiled, whole.judged, confidence=CONFIDENCE)
-    counts = [Count(prompt.compiled, prompt.judged) for prompt in prompts]
-    clustered = clustered_interval(counts, confidence=CONFIDENCE)
+def rate_intervals(whole: Count, prompts: Sequence[Count]) -> RateIntervals:
+    """Return the intervals of a rate, in percent, from its counts in all and by prompt."""
+    wilson = wilson_interval(whole.successes, whole.n, confidence=CONFIDENCE)
+    clustered = clustered_interval(prompts, confidence=CONFIDENCE)
     return RateIntervals(
         wilson=_in_percent(wilson, THIS_SET), clustered=_in_percent(clustered, IN_GENERAL)
     )
 
 
-def mean_at_k(prompts: Sequence[dict[str, float]]) -> dict[str, float]:
+def mean_at_k(prompts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return the mean of pass@k (or compile@k) over prompts, by k.
 
     Measures: the chance that one of k samples of a prompt is right, each prompt weighing the same.
@@ -34,7 +32,7 @@ def mean_at_k(prompts: Sequence[dict[str, float]]) -> dict[str, float]:
         return {}
     return {
         k: sum(prompt[k] for prompt in prompts) / len(prompts)
-        for k in map(str, K_VALUES)
+        for k in max(prompts, key=len)
         if all(k in prompt for prompt in prompts)
     }
 
