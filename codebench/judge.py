@@ -1,13 +1,13 @@
-"""One completion in, one record out: cut the program, compile it in the sandbox, measure, judge.
+"""One completion in, one record out: cut the program, compile and test it, measure, judge.
 
-Identical programs are executed once: what identifies an execution is its content (program, command,
-environment, limits, toolchain), so nothing stale is ever served.
+Identical programs of a prompt are executed once: what identifies an execution is its content
+(program, edition, tests, limits, toolchain), so nothing stale is ever served.
 """
 
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -18,36 +18,58 @@ from codebench.analysis.client import Analyzer
 from codebench.analysis.metrics import CodeMetrics
 from codebench.errors import SandboxError
 from codebench.extract import ExtractMode, Program, extract_program
+from codebench.grading import Grader
+from codebench.languages.clippy import clippy_step, read_lints
 from codebench.languages.rules import RULES
-from codebench.languages.verdict import Diagnostic, DiagnosticLevel, Outcome, compile_outcome
+from codebench.languages.verdict import (
+    Diagnostic,
+    DiagnosticLevel,
+    Outcome,
+    TestReport,
+    compile_outcome,
+)
+from codebench.prompts.model import Language, Prompt
 from codebench.sampling.completion import Completion, FinishReason
-from codebench.sandbox.execution import MAX_SOURCE_BYTES, Execution, Sandbox, Step
+from codebench.sandbox.execution import (
+    COMPILE_LIMITS,
+    MAX_SOURCE_BYTES,
+    RUN_LIMITS,
+    Execution,
+    Sandbox,
+)
 from codebench.store.record import SampleRecord, SampleTimes, valid_text
 
 _KEPT_DIAGNOSTICS = 20
 _REMEMBERED_EXECUTIONS = 2048
+_FLAGS_OF_EXECUTION = {"timeout_retried", "shared"}
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """What one compilation gave."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What compiling and testing one program gave, whichever samples hold it."""
 
-    execution: Execution
+    outcome: Outcome
+    executions: tuple[Execution, ...]
     diagnostics: tuple[Diagnostic, ...]
     """The kept ones, errors first."""
 
     n_warnings: int
+    tests: TestReport | None = None
+    flags: tuple[str, ...] = ()
+    lints: Mapping[str, int] | None = None
+    compile_ms: float = 0.0
+    test_ms: float = 0.0
 
 
 class _Remembered:
     """Executions by key: the latest few thousand, and those that are running now."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, Compiled] = OrderedDict()
-        self._running: dict[str, Future[Compiled]] = {}
+        self._known: OrderedDict[str, Judged] = OrderedDict()
+        self._running: dict[str, Future[Judged]] = {}
         self._lock = Lock()
 
-    def get(self, key: str, make: Callable[[], Compiled]) -> tuple[Compiled, bool]:
+    def get(self, key: str, make: Callable[[], Judged]) -> tuple[Judged, bool]:
         """Return the execution of `key` and whether it was there; else `make` it, once at a time.
 
         Raises:
@@ -58,7 +80,7 @@ class _Remembered:
                 self._known.move_to_end(key)
                 return self._known[key], True
             running = self._running.get(key)
-            mine: Future[Compiled] = Future()
+            mine: Future[Judged] = Future()
             if running is None:
                 self._running[key] = mine
         if running is not None:
@@ -76,10 +98,10 @@ class _Remembered:
             with self._lock:
                 del self._running[key]
 
-    def put(self, key: str, compiled: Compiled) -> None:
+    def put(self, key: str, judged: Judged) -> None:
         """Remember one execution, and forget the one that was not asked for the longest."""
         with self._lock:
-            self._known[key] = compiled
+            self._known[key] = judged
             if len(self._known) > _REMEMBERED_EXECUTIONS:
                 self._known.popitem(last=False)
 
@@ -87,41 +109,65 @@ class _Remembered:
 class Judge:
     """Judges completions; safe for as many threads as the sandbox has slots."""
 
-    def __init__(self, sandbox: Sandbox, analyzer: Analyzer, *, extract: ExtractMode) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        analyzer: Analyzer,
+        *,
+        extract: ExtractMode,
+        grader: Grader | None = None,
+        clippy: bool = False,
+    ) -> None:
+        """Prepare to judge.
+
+        Args:
+            sandbox: where everything runs.
+            analyzer: measures the texts of programs.
+            extract: how programs are cut out of completions.
+            grader: runs the tests; without, none are run.
+            clippy: whether Rust programs that compile are linted.
+        """
         self._sandbox, self._analyzer, self._extract = sandbox, analyzer, extract
+        self._grader, self._clippy = grader, clippy
         info = sandbox.info()
         self._toolchain = (info.kind, info.isolation, info.image, info.rustc, info.python)
         self._remembered = _Remembered()
 
     def remember(self, record: SampleRecord) -> None:
-        """Take over the execution of a stored sample, so that its program is not run again."""
+        """Take over the judgement of a stored sample, so that its program is not run again."""
         if record.execution_key is not None and record.executions and record.outcome.judged:
-            compiled = Compiled(record.executions[0], record.diagnostics, record.n_warnings)
-            self._remembered.put(record.execution_key, compiled)
+            judged = Judged(
+                outcome=record.outcome,
+                executions=record.executions,
+                diagnostics=record.diagnostics,
+                n_warnings=record.n_warnings,
+                tests=record.tests,
+                flags=tuple(set(record.flags) & _FLAGS_OF_EXECUTION),
+                lints=record.lints,
+            )
+            self._remembered.put(record.execution_key, judged)
 
     def judge(self, completion: Completion, *, queue_ms: float) -> SampleRecord:
         """Return the record of one completion; a failure of ours becomes an infra_error record."""
         request = completion.request
         program = extract_program(_clean(completion), self._extract)
-        metrics = self._analyzer.measure(program.text, program.language)
+        prefix = request.prompt.prefix
+        metrics = self._analyzer.measure(
+            program.text,
+            program.language,
+            written_from=len(prefix.encode()) if program.text.startswith(prefix) else 0,
+        )
         source = program.text.encode()
-        started = time.perf_counter()
-        key, compiled, reused, error = None, None, False, None
-        if len(source) > MAX_SOURCE_BYTES:
-            outcome = Outcome.INVALID_SOURCE
-        else:
-            step = RULES[program.language].compile_step(source)
-            key = self._execution_key(step)
+        key, reused, error = None, False, None
+        judged = Judged(outcome=Outcome.INVALID_SOURCE, executions=(), diagnostics=(), n_warnings=0)
+        if len(source) <= MAX_SOURCE_BYTES:
+            key = self._execution_key(request.prompt, source)
             try:
-                compiled, reused = self._remembered.get(key, lambda: self._compile(step, program))
-            except SandboxError as failure:
-                outcome, error = Outcome.INFRA_ERROR, str(failure)
-            else:
-                outcome = compile_outcome(
-                    compiled.execution,
-                    compiled.diagnostics,
-                    declares_item=_declares(metrics, request.prompt.item),
+                judged, reused = self._remembered.get(
+                    key, lambda: self._run(request.prompt, program, metrics)
                 )
+            except SandboxError as failure:
+                judged, error = replace(judged, outcome=Outcome.INFRA_ERROR), str(failure)
         return SampleRecord(
             prompt_set=request.prompt_set,
             prompt_id=request.prompt.id,
@@ -135,15 +181,18 @@ class Judge:
             loop=completion.loop,
             extraction=program.extraction,
             program=program.text,
-            outcome=outcome,
-            flags=_flags(completion, compiled),
-            executions=(compiled.execution,) if compiled else (),
-            diagnostics=compiled.diagnostics if compiled else (),
-            n_warnings=compiled.n_warnings if compiled else 0,
+            outcome=judged.outcome,
+            flags=(*_flags(completion), *sorted(judged.flags)),
+            executions=judged.executions,
+            diagnostics=judged.diagnostics,
+            n_warnings=judged.n_warnings,
+            tests=judged.tests,
+            lints=judged.lints,
             metrics=metrics,
             times=SampleTimes(
                 generation_ms=completion.generation_ms,
-                compile_ms=0.0 if reused else (time.perf_counter() - started) * 1000,
+                compile_ms=0.0 if reused else judged.compile_ms,
+                test_ms=0.0 if reused else judged.test_ms,
                 queue_ms=queue_ms,
             ),
             execution_key=key,
@@ -151,20 +200,90 @@ class Judge:
             error=error,
         )
 
-    def _compile(self, step: Step, program: Program) -> Compiled:
-        result = self._sandbox.run(step)
-        said = RULES[program.language].read_diagnostics(result)
-        errors_first = sorted(said, key=lambda d: d.level is not DiagnosticLevel.ERROR)
-        n_warnings = sum(d.level is DiagnosticLevel.WARNING for d in said)
-        return Compiled(result.execution, tuple(errors_first[:_KEPT_DIAGNOSTICS]), n_warnings)
+    def _run(self, prompt: Prompt, program: Program, metrics: CodeMetrics) -> Judged:
+        """Compile a program, and test it where that is asked and it compiles.
 
-    def _execution_key(self, step: Step) -> str:
-        digest = hashlib.sha256()
-        command = (step.argv, dict(step.env), step.limits.model_dump(), self._toolchain)
-        digest.update(orjson.dumps(command, option=orjson.OPT_SORT_KEYS))
-        for name, content in sorted(step.files.items()):
-            digest.update(f"\0{name}\0{len(content)}\0".encode() + content)
+        Raises:
+            SandboxError: if the instrument failed.
+        """
+        tested = self._grader is not None and bool(prompt.tests)
+        if tested and (prompt.language is Language.PYTHON or not prompt.ends_at_item):
+            # one step does both; MultiPL-E's programs are none without their tests
+            judged = Judged(outcome=Outcome.COMPILED, executions=(), diagnostics=(), n_warnings=0)
+        else:
+            judged = self._compile(prompt, program)
+        if judged.outcome is Outcome.COMPILED:
+            if tested:
+                judged = self._test(judged, prompt, program)
+            if judged.outcome.compiles and not _declares(metrics, prompt.item):
+                judged = replace(judged, outcome=Outcome.VACUOUS)
+        if self._clippy and judged.outcome.compiles and prompt.language is Language.RUST:
+            step = clippy_step(program.text.encode(), edition=prompt.edition)
+            judged = replace(judged, lints=read_lints(self._sandbox.run(step)))
+        return judged
+
+    def _compile(self, prompt: Prompt, program: Program) -> Judged:
+        started = time.perf_counter()
+        rules = RULES[program.language]
+        step = rules.compile_step(program.text.encode(), edition=prompt.edition)
+        result = self._sandbox.run(step)
+        said = rules.read_diagnostics(result)
+        outcome = compile_outcome(result.execution, said, declares_item=True)
+        if outcome is Outcome.INFRA_ERROR:
+            raise SandboxError("rustc found no room for its threads: the machine is out of them")
+        return _judged(
+            outcome, (result.execution,), said, compile_ms=(time.perf_counter() - started) * 1000
+        )
+
+    def _test(self, compiled: Judged, prompt: Prompt, program: Program) -> Judged:
+        assert self._grader is not None
+        started = time.perf_counter()
+        graded = self._grader.grade(prompt, program.text)
+        return replace(
+            _judged(
+                graded.outcome,
+                (*compiled.executions, *graded.executions),
+                (*compiled.diagnostics, *graded.diagnostics),
+                compile_ms=compiled.compile_ms,
+            ),
+            n_warnings=compiled.n_warnings or _n_warnings(graded.diagnostics),
+            tests=graded.tests,
+            flags=(*compiled.flags, *graded.flags),
+            test_ms=(time.perf_counter() - started) * 1000,
+        )
+
+    def _execution_key(self, prompt: Prompt, source: bytes) -> str:
+        tests = prompt.content_sha256 if self._grader is not None and prompt.tests else None
+        limits = (COMPILE_LIMITS.model_dump(), RUN_LIMITS.model_dump())
+        command = (prompt.language, prompt.edition, prompt.item, tests, self._clippy, limits)
+        digest = hashlib.sha256(
+            orjson.dumps((command, self._toolchain), option=orjson.OPT_SORT_KEYS)
+        )
+        digest.update(source)
         return digest.hexdigest()
+
+
+def _judged(
+    outcome: Outcome,
+    executions: tuple[Execution, ...],
+    said: Sequence[Diagnostic],
+    *,
+    compile_ms: float,
+) -> Judged:
+    errors_first = sorted(said, key=lambda d: d.level is not DiagnosticLevel.ERROR)
+    retried = any(execution.retried_alone for execution in executions)
+    return Judged(
+        outcome=outcome,
+        executions=executions,
+        diagnostics=tuple(errors_first[:_KEPT_DIAGNOSTICS]),
+        n_warnings=_n_warnings(said),
+        flags=("timeout_retried",) if retried else (),
+        compile_ms=compile_ms,
+    )
+
+
+def _n_warnings(said: Sequence[Diagnostic]) -> int:
+    return sum(diagnostic.level is DiagnosticLevel.WARNING for diagnostic in said)
 
 
 def _clean(completion: Completion) -> Completion:
@@ -179,7 +298,7 @@ def _declares(metrics: CodeMetrics, item: str) -> bool:
     return metrics.items is None or not metrics.parses or item in metrics.items
 
 
-def _flags(completion: Completion, compiled: Compiled | None) -> tuple[str, ...]:
+def _flags(completion: Completion) -> tuple[str, ...]:
     flags = []
     if completion.finish_reason is FinishReason.LENGTH:
         flags.append("truncated")
@@ -187,6 +306,4 @@ def _flags(completion: Completion, compiled: Compiled | None) -> tuple[str, ...]
         flags.append("repetition")
     if not completion.text.strip():
         flags.append("empty")
-    if compiled is not None and compiled.execution.retried_alone:
-        flags.append("timeout_retried")
     return tuple(flags)

@@ -10,6 +10,7 @@ import click
 
 Command = Callable[..., Any]
 _MAX_ROWS = 4096
+_MAX_K = 1_000_000
 Option = Callable[[Command], Command]
 
 SANDBOX_OPTION = click.option(
@@ -58,6 +59,14 @@ def _rows(_ctx: click.Context, _param: click.Parameter, value: str) -> int | Non
     if not value.isdecimal() or not 1 <= int(value) <= _MAX_ROWS:
         raise click.BadParameter(f"{value!r}: give auto or a number from 1 to {_MAX_ROWS}")
     return int(value)
+
+
+def _k_values(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[int, ...]:
+    """Read 1,10,100."""
+    numbers = [number.strip() for number in value.split(",")]
+    if not all(number.isdecimal() and 0 < int(number) <= _MAX_K for number in numbers):
+        raise click.BadParameter(f"{value!r}: give numbers from 1 to {_MAX_K}, as 1,10,100")
+    return tuple(sorted({int(number) for number in numbers}))
 
 
 def options(*group: Option) -> Option:
@@ -121,19 +130,31 @@ source_options = options(
 )
 """Where completions come from."""
 
+prompt_options = options(
+    click.option(
+        "--prompts",
+        multiple=True,
+        default=("rust-basics",),
+        show_default=True,
+        help="Prompt set or data set, by name or file; may be repeated.",
+    ),
+    click.option(
+        "--profile",
+        type=click.Choice(["codebench", "multipl-e"]),
+        default="codebench",
+        show_default=True,
+        help="Whose rules cut, build and judge: MultiPL-E's reproduce its published numbers.",
+    ),
+    click.option("--download", is_flag=True, help="Fetch a data set that is not on this machine."),
+)
+"""What is asked of the model."""
+
 sampling_options = options(
     click.option(
         "--n-samples", type=click.IntRange(min=1), help="Samples in total.  [default: 100]"
     ),
     click.option(
         "--samples-per-prompt", type=click.IntRange(min=1), help="Instead of --n-samples."
-    ),
-    click.option(
-        "--prompts",
-        multiple=True,
-        default=("rust-basics",),
-        show_default=True,
-        help="Prompt set, by name or TOML file; may be repeated.",
     ),
     click.option(
         "--limit", type=click.IntRange(min=1), help="Only the first N prompts of each set."
@@ -187,6 +208,22 @@ sampling_options = options(
 """Which samples are drawn, and how."""
 
 judging_options = options(
+    click.option(
+        "--tests/--no-tests",
+        default=True,
+        show_default=True,
+        help="Run the tests of the prompts, or only compile.",
+    ),
+    click.option(
+        "--k",
+        callback=_k_values,
+        default="1,10,100",
+        show_default=True,
+        help="The k of pass@k and compile@k.",
+    ),
+    click.option(
+        "--clippy", is_flag=True, help="Lint Rust programs that compile; changes no outcome."
+    ),
     SANDBOX_OPTION,
     click.option(
         "--slots", type=click.IntRange(min=1), help="Programs compiled at a time.  [default: cores]"
@@ -209,6 +246,17 @@ judging_options = options(
         default="benchmark_results.json",
         show_default=True,
         help="File to write; - is stdout.",
+    ),
+    click.option(
+        "--summary-csv",
+        type=click.Path(path_type=Path),
+        help="Write a table too: a row for the run and one a prompt.",
+    ),
+    click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML too."),
+    click.option(
+        "--fail-on-collapse",
+        is_flag=True,
+        help="Exit code 1 when the model writes no code any more.",
     ),
 )
 """How samples are judged, and where all goes."""

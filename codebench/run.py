@@ -83,7 +83,7 @@ class Run:
         self._ended_by: str | None = None
         self._n_resumed = self._n_generated = 0
         self._n_infra = self._n_infra_in_a_row = 0
-        self._compiling_s = self._queue_s = 0.0
+        self._compiling_s = self._testing_s = self._queue_s = 0.0
         self._startup_s = 0.0
 
     def finish(self, environment: Environment) -> Finished:
@@ -194,6 +194,7 @@ class Run:
             self._directory.append(record)
             self._aggregator.add(record)
             self._compiling_s += record.times.compile_ms / 1000
+            self._testing_s += record.times.test_ms / 1000
             self._queue_s += waited_s
             self._note_infra(record)
 
@@ -257,6 +258,7 @@ class Run:
             wall_s=wall_s,
             startup_s=self._startup_s,
             compiling_s=self._compiling_s,
+            testing_s=self._testing_s,
             queue_s=self._queue_s,
             n_resumed_samples=self._n_resumed,
             sampler=drawn,

@@ -6,6 +6,8 @@ from typing import Self
 from pydantic import BaseModel, Field, model_validator
 
 from codebench.extract import ExtractMode
+from codebench.prompts.model import Profile
+from codebench.results.tally import K_VALUES
 from codebench.sampling.completion import SamplingParams
 from codebench.sandbox.choose import SandboxKind
 
@@ -33,6 +35,18 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
 
     extract: ExtractMode = ExtractMode.AUTO
     """How the program is cut out of a completion."""
+
+    tests: bool = True
+    """Whether the tests of the prompts are run."""
+
+    profile: Profile = Profile.CODEBENCH
+    """Whose rules cut, build and judge."""
+
+    clippy: bool = False
+    """Whether Rust programs that compile are linted."""
+
+    k: tuple[int, ...] = K_VALUES
+    """The k of pass@k and compile@k."""
 
     sandbox: SandboxKind = SandboxKind.AUTO
     """What isolates the programs."""

@@ -7,8 +7,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from codebench.analysis.client import Analyzer
+from codebench.grading import Grader
 from codebench.judge import Judge
+from codebench.languages.clippy import require_clippy
 from codebench.machine import describe_environment
+from codebench.oracle import Oracle
 from codebench.plan import Plan
 from codebench.progress import Progress
 from codebench.prompts.model import PromptSet
@@ -48,6 +51,9 @@ def identify(
         sampling=config.sampling,
         seed=config.seed,
         extract=config.extract,
+        tests=config.tests,
+        profile=config.profile,
+        clippy=config.clippy,
         options={name: facts[name] for name in source.decides_texts if name in facts},
     )
 
@@ -75,22 +81,33 @@ def execute(
             open_sandbox, config.sandbox, n_slots=config.n_slots, notify=progress.say
         )
         stack.callback(_close_when_open, opening)
-        sampler = _open_sampler(source, progress, opening)
-        sandbox = opening.result()
+        analyzer = stack.enter_context(Analyzer())
+        asked = _asked(plan, prompt_sets)
+        grading = executor.submit(_open_grader, config, asked, opening, analyzer, progress)
+        sampler = _open_sampler(source, progress, grading)
+        grader, sandbox = grading.result(), opening.result()
         environment = describe_environment(sandbox.info(), dict(sampler.describe()))
         identity = identify(config, source, prompt_sets, sampler)
         manifest = _manifest(identity, source, prompt_sets, environment)
         path = config.run_dir or default_run_dir(manifest.run_id)
         directory = stack.enter_context(RunDirectory.open(path, manifest))
-        analyzer = stack.enter_context(Analyzer())
         tools = Tools(
             sampler=sampler,
-            judge=Judge(sandbox, analyzer, extract=config.extract),
+            judge=Judge(
+                sandbox, analyzer, extract=config.extract, grader=grader, clippy=config.clippy
+            ),
             n_workers=sandbox.info().n_slots,
             directory=directory,
             progress=progress,
         )
-        aggregator = Aggregator(_asked(plan, prompt_sets))
+        aggregator = Aggregator(
+            asked,
+            runs_tests=config.tests,
+            k_values=config.k,
+            shape_of=lambda text, language, start: (
+                analyzer.measure(text, language, written_from=start).shape
+            ),
+        )
         run = Run(config, plan, tools, aggregator=aggregator, started=started)
         return run.finish(environment)
 
@@ -100,10 +117,27 @@ def _close_when_open(opening: "Future[SlotPool]") -> None:
         opening.result().close()
 
 
-def _open_sampler(source: Source, progress: Progress, opening: "Future[SlotPool]") -> Sampler:
-    wait([opening], timeout=_NO_SANDBOX_S)
-    if opening.done():
-        opening.result()  # no sandbox: say so before torch is loaded
+def _open_grader(
+    config: RunConfig,
+    prompt_sets: Sequence[PromptSet],
+    opening: "Future[SlotPool]",
+    analyzer: Analyzer,
+    progress: Progress,
+) -> Grader | None:
+    """Prove the prompts in the sandbox, once it is open; None where no tests are asked for."""
+    sandbox = opening.result()
+    if config.clippy:
+        require_clippy(sandbox)
+    if not config.tests:
+        return None
+    expected = Oracle(sandbox, analyzer).require(prompt_sets, progress.say)
+    return Grader(sandbox, analyzer, expected)
+
+
+def _open_sampler(source: Source, progress: Progress, grading: "Future[Grader | None]") -> Sampler:
+    wait([grading], timeout=_NO_SANDBOX_S)
+    if grading.done():
+        grading.result()  # no sandbox, or a set that proves nothing: say so before torch is loaded
     return source.open(progress.say)
 
 
@@ -126,6 +160,7 @@ def _manifest(
                 language=prompt_set.language,
                 n_prompts=len(prompt_set.prompts),
                 sha256=prompt_set.sha256,
+                notes=prompt_set.notes,
             )
             for prompt_set in prompt_sets
         ),

@@ -9,12 +9,13 @@ from rich.text import Text
 from codebench.plan import Plan
 from codebench.prompts.model import PromptSet
 from codebench.results.model import Results
-from codebench.results.parts import Timing
+from codebench.results.parts import PromptResults, Tests, Timing
 from codebench.run_config import RunConfig
 from codebench.sandbox.execution import SandboxInfo
 from codebench.source import Source
 
 _SHOWN_ERRORS = 5
+_MOST_PROMPTS = 40
 
 
 def print_results(results: Results, run_dir: Path) -> None:
@@ -30,20 +31,46 @@ def print_results(results: Results, run_dir: Path) -> None:
 
 def _prompts_table(results: Results) -> Table:
     title = f"Benchmark Results: {results.checkpoint}"
+    shown = results.samples_by_prompt
+    if len(shown) > _MOST_PROMPTS:
+        shown = tuple(sorted(shown, key=_rates)[:_MOST_PROMPTS])
+        title += f" ({_MOST_PROMPTS} lowest of {len(results.samples_by_prompt)} prompts)"
     table = Table(title=Text(title), title_justify="left", expand=True)
     table.add_column("prompt", no_wrap=True)
     table.add_column("compiled", justify="right", no_wrap=True)
     table.add_column("rate", justify="right", no_wrap=True)
+    if results.tests is not None:
+        table.add_column("passed", justify="right", no_wrap=True)
     table.add_column("most frequent error", overflow="ellipsis", no_wrap=True, ratio=1)
-    for prompt in results.samples_by_prompt:
-        rate = prompt.compile_success_rate
-        table.add_row(
+    for prompt in shown:
+        rate, tests = prompt.compile_success_rate, prompt.tests
+        cells = [
             Text(prompt.id),
             f"{prompt.compile_success}/{prompt.judged}",
             "-" if rate is None else f"{rate:.0f} %",
-            Text(prompt.common_errors[0] if prompt.common_errors else ""),
-        )
+        ]
+        if results.tests is not None:
+            cells.append("-" if tests is None else f"{tests.passed}/{tests.judged}")
+        table.add_row(*cells, Text(prompt.common_errors[0] if prompt.common_errors else ""))
     return table
+
+
+def _rates(prompt: PromptResults) -> tuple[float, float]:
+    passed = prompt.tests.pass_rate if prompt.tests is not None else None
+    return passed or 0.0, prompt.compile_success_rate or 0.0
+
+
+def _tested(results: Results, tests: Tests) -> str:
+    interval = results.intervals.pass_rate
+    wilson = interval.wilson if interval is not None else None
+    parts = [f"{tests.passed}/{tests.judged} pass"]
+    if results.pass_rate is not None and wilson is not None:
+        parts[0] += f" ({results.pass_rate:.1f} %)"
+        parts.append(f"95 % interval {wilson.low:.1f} to {wilson.high:.1f} for these prompts")
+    parts += [f"pass@{k} {value:.3f}" for k, value in results.pass_at_k.items()]
+    if tests.n_shared:
+        parts.append(f"{tests.n_shared} tested in their own process (weaker evidence)")
+    return ", ".join(parts)
 
 
 def _summary(results: Results) -> list[str]:
@@ -54,6 +81,8 @@ def _summary(results: Results) -> list[str]:
             f"Compilation: {results.compiled}/{results.judged} ({rate:.1f} %), "
             f"95 % interval {wilson.low:.1f} to {wilson.high:.1f} for these prompts"
         )
+    if results.tests is not None:
+        lines.append(f"Tests: {_tested(results, results.tests)}")
     outcomes = ", ".join(f"{name} {count}" for name, count in results.outcomes.items())
     lines.append(f"Outcomes: {outcomes or 'none'}")
     lines.append(
@@ -68,7 +97,7 @@ def _summary(results: Results) -> list[str]:
     lines.append(
         f"Time: {timing.wall_s:.1f} s = start-up {timing.startup_s:.1f} + sampling "
         f"{timing.sampling_s:.1f} + rest {timing.other_s:.1f}; compiling "
-        f"{timing.compiling_s:.1f} beside it"
+        f"{timing.compiling_s:.1f} and testing {timing.testing_s:.1f} beside it"
     )
     if timing.decode_tokens_per_second is not None:
         lines.append(f"Sampling: {_sampling(timing)}")

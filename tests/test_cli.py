@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 from codebench import __version__
 from codebench.cli import main
 from codebench.prompts import load_prompt_set
+from codebench.prompts.datasets.catalogue import DATA_SETS
 
 ROOT = Path(__file__).parents[1]
 DEMO = ("--checkpoint", "latest", "--checkpoint-root", str(ROOT / "checkpoints"))
@@ -102,10 +103,10 @@ def test_schema_is_a_schema() -> None:
 
 
 def test_prompts_list_names_every_set() -> None:
-    """One line a set: its name, language and number of prompts."""
+    """One line a set, built in or a data set: its name, language and number of prompts."""
     lines = succeed("prompts", "list").splitlines()
     names = {line.split()[0] for line in lines}
-    assert names == {path.stem for path in (ROOT / "prompts").glob("*.toml")}
+    assert names == {path.stem for path in (ROOT / "prompts").glob("*.toml")} | set(DATA_SETS)
     assert {"rust-basics", "rust-extended", "python-basics"} <= names
     (basics,) = [line for line in lines if line.startswith("rust-basics")]
     assert re.search(r"rust +16 prompts", basics)

@@ -9,7 +9,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 MAPPED = ("codebench/", "sandbox/", "scripts/", "prompts/", "benchmarks/", ".ci/", "Dockerfile")
-BY_FOLDER = ("benchmarks/results/",)
+BY_FOLDER = (
+    "benchmarks/results/",
+    "codebench/report/assets/",
+    "codebench/report/templates/",
+    "codebench/report/vendor/",
+)
 
 
 def tracked() -> list[str]:

@@ -1,12 +1,14 @@
 """Every built-in prompt, proven in the sandbox: references pass, wrong programs do not."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from codebench.commands.prompts import faults_of
-from codebench.prompts import list_prompt_sets, load_prompt_set
+from codebench.analysis.client import Analyzer
+from codebench.errors import UsageError
+from codebench.oracle import Oracle
+from codebench.prompts import PromptSet, list_prompt_sets, load_prompt_set
 from codebench.sandbox.choose import SandboxKind, open_sandbox
 from codebench.sandbox.pool import SlotPool
 
@@ -21,21 +23,53 @@ def sandbox() -> Iterator[SlotPool]:
     pool.close()
 
 
+@pytest.fixture(scope="module")
+def analyzer() -> Iterator[Analyzer]:
+    """Open one parser for all sets."""
+    with Analyzer() as opened:
+        yield opened
+
+
 @pytest.mark.parametrize("name", [prompt_set.name for prompt_set in list_prompt_sets()])
-def test_references_pass_and_wrong_programs_fail(name: str, sandbox: SlotPool) -> None:
+def test_references_pass_and_wrong_programs_fail(
+    name: str, sandbox: SlotPool, analyzer: Analyzer
+) -> None:
     """The tests of each prompt accept its reference and refuse its wrong program."""
     prompts = load_prompt_set(name).prompts
-    with ThreadPoolExecutor(max_workers=sandbox.info().n_slots) as executor:
-        faults = list(executor.map(lambda prompt: list(faults_of(prompt, sandbox)), prompts))
-    found = {prompt.id: found for prompt, found in zip(prompts, faults, strict=True) if found}
-    assert not found
+    oracle = Oracle(sandbox, analyzer, cached=False)
+    proofs = oracle.prove(name, prompts, lambda _: None)
+    assert not {prompt.id: proof.faults for prompt, proof in proofs if proof.faults}
 
 
-def test_a_prompt_that_does_not_hold_is_told(sandbox: SlotPool) -> None:
-    """A wrong program for reference, and the reference for wrong program, are both named."""
-    prompt = load_prompt_set("rust-basics").prompts[0]
-    swapped = prompt.model_copy(update={"reference": prompt.wrong, "wrong": prompt.reference})
-    faults = list(faults_of(swapped, sandbox))
-    assert len(faults) == 2
-    assert faults[0].startswith("the reference fails its tests")
-    assert faults[1] == "the wrong program passes the tests"
+def _basics(**changes: str) -> PromptSet:
+    prompt_set = load_prompt_set("rust-basics")
+    prompt = prompt_set.prompts[0].model_copy(update=changes)
+    return prompt_set.model_copy(update={"prompts": (prompt,)})
+
+
+def test_a_wrong_program_that_passes_is_told(sandbox: SlotPool, analyzer: Analyzer) -> None:
+    """Tests that a wrong program passes prove nothing: the set is refused, the prompt is named."""
+    reference = load_prompt_set("rust-basics").prompts[0].reference
+    assert reference is not None
+    with pytest.raises(UsageError, match=r"prompt factorial: the wrong program passes the tests"):
+        Oracle(sandbox, analyzer, cached=False).require([_basics(wrong=reference)], lambda _: None)
+
+
+def test_a_reference_that_fails_is_told(sandbox: SlotPool, analyzer: Analyzer) -> None:
+    """A reference that fails its own tests is named with the check that it fails."""
+    wrong = load_prompt_set("rust-basics").prompts[0].wrong
+    assert wrong is not None
+    with pytest.raises(UsageError, match=r"prompt factorial: .* fails `factorial\(1\)"):
+        Oracle(sandbox, analyzer, cached=False).require([_basics(reference=wrong)], lambda _: None)
+
+
+def test_what_was_proven_is_remembered(
+    sandbox: SlotPool, analyzer: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second time nothing is proven again, and the same answers are expected."""
+    monkeypatch.setenv("CODEBENCH_CACHE", str(tmp_path))
+    said: list[str] = []
+    first = Oracle(sandbox, analyzer).require([_basics()], said.append)
+    again = Oracle(sandbox, analyzer).require([_basics()], said.append)
+    assert first == again
+    assert said == ["rust-basics: proving 1 prompts with this toolchain, once"]

@@ -52,7 +52,8 @@ def completions(plan: Plan) -> list[ReplayedCompletion]:
 def accepts_references(step: Step) -> StepResult:
     """Compile what ends as a reference does, reject everything else with E0308."""
     program = step.files["program.rs"].decode()
-    good = any(program.rstrip().endswith(prompt.reference.rstrip()) for prompt in BASICS.prompts)
+    references = [prompt.reference or "" for prompt in BASICS.prompts]
+    good = any(program.rstrip().endswith(reference.rstrip()) for reference in references)
     return scripted_result(step, exit_code=0 if good else 1, stderr=b"" if good else REJECTED)
 
 

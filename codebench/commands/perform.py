@@ -2,17 +2,48 @@
 
 import os
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from codebench.errors import EnvironmentProblem, UsageError
 from codebench.plan import Plan
 from codebench.progress import open_progress
 from codebench.prompts import PromptSet
+from codebench.prompts.model import Profile
 from codebench.run_config import RunConfig
 from codebench.source import Source
 from codebench.store.disk import disk_errors, write_atomically
 
+if TYPE_CHECKING:
+    from codebench.run import Finished
+
 STDOUT = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is done with the results beyond writing them."""
+
+    files: tuple[tuple[str, Path], ...] = ()
+    """Further files: the name of the format (`codebench.export.formats`) and where it goes."""
+
+    fail_on_collapse: bool = False
+    """Exit code 1 when the model writes no code, after everything is written."""
+
+
+def asked_of(options: Mapping[str, Any]) -> Asked:
+    """Return what the options `--summary-csv`, `--junit` and `--fail-on-collapse` ask for.
+
+    Raises:
+        EnvironmentProblem: if a file cannot be written.
+    """
+    named = (("csv", "summary_csv"), ("junit", "junit"))
+    files = tuple((name, options[key]) for name, key in named if options[key] is not None)
+    for name, path in files:
+        check_output(path, f"--{'summary-csv' if name == 'csv' else name}")
+    return Asked(files=files, fail_on_collapse=options["fail_on_collapse"])
 
 
 def check_places(output: str, run_dir: Path | None) -> None:
@@ -23,19 +54,24 @@ def check_places(output: str, run_dir: Path | None) -> None:
         EnvironmentProblem: if the output cannot be written.
     """
     if output != STDOUT:
-        _check_writable(Path(output))
+        check_output(Path(output), "--output")
     if run_dir is not None and run_dir.exists() and not run_dir.is_dir():
         raise UsageError(f"--run-dir {run_dir} is a file: name a folder")
 
 
-def _check_writable(path: Path) -> None:
+def check_output(path: Path, option: str) -> None:
+    """Fail if a file cannot be written here.
+
+    Raises:
+        EnvironmentProblem: naming the option, the path and what to do.
+    """
     folder = path.parent
     if path.is_dir():
-        raise EnvironmentProblem(f"--output {path} is a folder: name a file in it")
+        raise EnvironmentProblem(f"{option} {path} is a folder: name a file in it")
     if not folder.is_dir():
-        raise EnvironmentProblem(f"--output {path}: there is no folder {folder}: make it first")
+        raise EnvironmentProblem(f"{option} {path}: there is no folder {folder}: make it first")
     if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise EnvironmentProblem(f"--output {path} cannot be written: name another place")
+        raise EnvironmentProblem(f"{option} {path} cannot be written: name another place")
     probe = folder / f".{path.name}.{os.getpid()}.probe"
     with disk_errors("write the output", path):  # root passes access(2) on read-only file systems
         probe.touch()
@@ -48,8 +84,10 @@ def perform(
     prompt_sets: tuple[PromptSet, ...],
     plan: Plan,
     output: str,
+    *,
+    asked: Asked = Asked(),
 ) -> int:
-    """Run, show the table, write the results; return the exit code.
+    """Run, show the table, write the results and what else was asked; return the exit code.
 
     Raises:
         CodebenchError: if the run cannot start or go on.
@@ -57,6 +95,8 @@ def perform(
     from codebench.start import execute
     from codebench.table import print_results
 
+    if config.profile is Profile.MULTIPL_E and not config.tests:
+        raise UsageError("--profile multipl-e: its programs are none without tests: no --no-tests")
     if plan.n_samples < len(plan.prompts):
         sys.stderr.write(
             f"{plan.n_samples} samples over {len(plan.prompts)} prompts: some prompts have none\n"
@@ -70,10 +110,25 @@ def perform(
         sys.stdout.buffer.flush()
     else:
         write_atomically(Path(output), content)
+    _write_files(finished, asked)
     if finished.too_many_infra_errors:
         sys.stderr.write(
             f"codebench: {finished.n_infra_errors} samples could not be judged (infra_error); "
             "the same command tries them again\n"
         )
         return 4
+    if asked.fail_on_collapse and finished.results.degeneration.collapse:
+        sys.stderr.write("codebench: the model writes no code (--fail-on-collapse); see above\n")
+        return 1
     return 0
+
+
+def _write_files(finished: "Finished", asked: Asked) -> None:
+    if not asked.files:
+        return
+    from codebench.export.formats import FORMATS
+    from codebench.results.reading import load_results
+
+    run = load_results(finished.run_dir)
+    for name, path in asked.files:
+        write_atomically(path, FORMATS[name].write([run]))

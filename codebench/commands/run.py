@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from codebench.commands.perform import check_places, perform
+from codebench.commands.perform import asked_of, check_places, perform
 from codebench.errors import UsageError
 from codebench.extract import ExtractMode
 from codebench.plan import Plan, make_plan
 from codebench.progress import open_progress
 from codebench.prompts import PromptSet, load_prompt_set
+from codebench.prompts.model import Profile
 from codebench.run_config import RunConfig
 from codebench.sampling.completion import SamplingParams
 from codebench.sandbox.choose import SandboxKind
@@ -23,7 +24,11 @@ def run_command(options: Mapping[str, Any]) -> int:
     """
     config = _config(options)
     output = str(options["output"])
-    prompt_sets = tuple(load_prompt_set(name) for name in config.prompts)
+    asked = asked_of(options)
+    prompt_sets = tuple(
+        load_prompt_set(name, download=options["download"], profile=config.profile)
+        for name in config.prompts
+    )
     plan = make_plan(
         prompt_sets,
         n_samples=config.n_samples,
@@ -39,7 +44,7 @@ def run_command(options: Mapping[str, Any]) -> int:
 
             choose_device(options["device"])
         return _dry_run(config, source, prompt_sets, plan)
-    return perform(config, source, prompt_sets, plan, output)
+    return perform(config, source, prompt_sets, plan, output, asked=asked)
 
 
 def _config(options: Mapping[str, Any]) -> RunConfig:
@@ -60,6 +65,10 @@ def _config(options: Mapping[str, Any]) -> RunConfig:
             stop=options["stop"],
         ),
         extract=ExtractMode.CHAT if options["chat"] else ExtractMode(options["extract"]),
+        tests=options["tests"],
+        profile=Profile(options["profile"]),
+        clippy=options["clippy"],
+        k=options["k"],
         sandbox=SandboxKind(options["sandbox"]),
         n_slots=options["slots"],
         timeout_s=options["timeout"],

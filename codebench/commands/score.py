@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from codebench.commands.perform import check_places, perform
+from codebench.commands.perform import asked_of, check_places, perform
 from codebench.extract import ExtractMode
 from codebench.plan import Plan, PlannedPrompt
 from codebench.progress import open_progress
 from codebench.prompts import load_prompt_set
+from codebench.prompts.model import Profile
 from codebench.run_config import RunConfig
 from codebench.sampling.foreign import ForeignSamples, read_foreign
 from codebench.sandbox.choose import SandboxKind
@@ -20,7 +21,11 @@ def score_command(options: Mapping[str, Any]) -> int:
     Raises:
         CodebenchError: if something is wrong; its message is one line.
     """
-    prompt_sets = tuple(load_prompt_set(name) for name in options["prompts"])
+    asked, profile = asked_of(options), Profile(options["profile"])
+    prompt_sets = tuple(
+        load_prompt_set(name, download=options["download"], profile=profile)
+        for name in options["prompts"]
+    )
     output = str(options["output"])
     foreign = read_foreign(options["file"], prompt_sets)
     check_places(output, options["run_dir"])
@@ -38,6 +43,10 @@ def score_command(options: Mapping[str, Any]) -> int:
         prompts=options["prompts"],
         n_samples=sum(prompt.n_samples for prompt in planned),
         extract=ExtractMode(options["extract"] or foreign.extract),
+        tests=options["tests"],
+        profile=profile,
+        clippy=options["clippy"],
+        k=options["k"],
         sandbox=SandboxKind(options["sandbox"]),
         n_slots=options["slots"],
         timeout_s=options["timeout"],
@@ -46,7 +55,7 @@ def score_command(options: Mapping[str, Any]) -> int:
     )
     plan = Plan(planned, config.seed)
     source = samples_source(options["file"], foreign)
-    return perform(config, source, prompt_sets, plan, output)
+    return perform(config, source, prompt_sets, plan, output, asked=asked)
 
 
 def _count(foreign: ForeignSamples, prompt_set: str, prompt_id: str) -> int:

@@ -48,6 +48,9 @@ class PromptSetInfo(_Described):
     sha256: str
     """SHA-256 (hex) of the file of the set."""
 
+    notes: tuple[Text, ...] = ()
+    """What a reader should know of the set: prompts left out, imports dropped."""
+
 
 class CheckpointInfo(_Described):
     """The checkpoint that wrote the completions."""
@@ -122,6 +125,15 @@ class RunIdentity(_Described):
 
     extract: str
     """How the program is cut out of a completion."""
+
+    tests: bool = False
+    """Whether the tests of the prompts are run."""
+
+    profile: str = "codebench"
+    """Whose rules cut, build and judge."""
+
+    clippy: bool = False
+    """Whether Rust programs that compile are linted."""
 
     options: dict[str, Scalar] = Field(default_factory=dict)
     """Whatever else changes the texts (chat template, dtype); empty when nothing does."""

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from codebench import SCHEMA_VERSION
 from codebench.analysis.metrics import CodeMetrics
 from codebench.extract import Extraction
-from codebench.languages.verdict import Diagnostic, Outcome
+from codebench.languages.verdict import Diagnostic, Outcome, TestReport
 from codebench.prompts.model import Language
 from codebench.sampling.completion import FinishReason
 from codebench.sandbox.execution import Execution
@@ -37,6 +37,15 @@ def _valid_diagnostics(diagnostics: tuple[Diagnostic, ...]) -> tuple[Diagnostic,
     return tuple(d.model_copy(update={"message": valid_text(d.message)}) for d in diagnostics)
 
 
+def _valid_tests(tests: TestReport | None) -> TestReport | None:
+    if tests is None or tests.failure is None:
+        return tests
+    said = tests.failure
+    texts = {name: getattr(said, name) for name in type(said).model_fields if name != "line"}
+    mended = {name: valid_text(text) for name, text in texts.items() if text is not None}
+    return tests.model_copy(update={"failure": said.model_copy(update=mended)})
+
+
 @dataclass(frozen=True, slots=True)
 class SampleKey:
     """What tells the samples of one run apart."""
@@ -53,7 +62,11 @@ class SampleTimes(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """From the sampler's first step of this sample to its last."""
 
     compile_ms: float = Field(ge=0)
-    """In the sandbox, all steps together; 0 when an earlier execution was reused."""
+    """Compiling in the sandbox; 0 when an earlier execution was reused, and for Python with tests,
+    which compiles in the step that tests."""
+
+    test_ms: float = Field(default=0.0, ge=0)
+    """Building with tests and running them, all steps together; 0 when it was reused."""
 
     queue_ms: float = Field(ge=0)
     """Between the end of the sampling and the start in the sandbox."""
@@ -116,8 +129,11 @@ class SampleRecord(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     n_warnings: int = Field(default=0, ge=0)
     """All warnings of the compiler, those not kept included."""
 
-    tests: dict[str, int] = Field(default_factory=dict)
-    """Counts of the prompt's tests; empty when none were run."""
+    tests: Annotated[TestReport | None, AfterValidator(_valid_tests)] = None
+    """What the prompt's tests said; None when none were run."""
+
+    lints: dict[str, int] | None = None
+    """How often clippy showed each lint; None where it did not look."""
 
     metrics: CodeMetrics
     """Counts over the text of the program."""

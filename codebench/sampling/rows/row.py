@@ -86,9 +86,10 @@ class Row:
         """Return the finished sample: its text without the end token, marked special or not."""
         new_ids = self.new_ids[:-1] if reason is FinishReason.EOS else self.new_ids
         text = codec.new_text(self.prompt_ids, new_ids)
+        stops = (*params.stop, *self.request.prompt.stop)
         return Completion(
             request=self.request,
-            text=cut_after_stop(text, params.stop) if reason is FinishReason.STOP else text,
+            text=cut_after_stop(text, stops) if reason is FinishReason.STOP else text,
             finish_reason=reason,
             n_tokens=len(self.new_ids),
             generation_ms=(now_s - self.started_s) * 1000,
@@ -135,8 +136,8 @@ def start_row(
         started_s=started_s,
         eos_ids=loaded.eos_ids,
         stream=TextStream(loaded.codec, prompt_ids),
-        stops=StopFinder(params.stop),
-        scanner=ItemScanner(prompt.language, prompt.prefix) if ends_at_item else None,
+        stops=StopFinder((*params.stop, *prompt.stop)),
+        scanner=ItemScanner.of(prompt) if ends_at_item and prompt.ends_at_item else None,
         loops=LoopDetector(),
         new_ids=[],
     )

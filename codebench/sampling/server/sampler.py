@@ -196,8 +196,10 @@ def _cut(completion: Completion, *, stops: tuple[str, ...], at_item_end: bool) -
     Stops are looked for here and not by the server, which would leave them out of the text.
     """
     prompt, text = completion.request.prompt, completion.text
+    stops = (*stops, *prompt.stop)
     ends = [(text.index(stop) + len(stop), FinishReason.STOP) for stop in stops if stop in text]
-    item_end = ItemScanner(prompt.language, prompt.prefix).feed(text) if at_item_end else None
+    at_item_end = at_item_end and prompt.ends_at_item
+    item_end = ItemScanner.of(prompt).feed(text) if at_item_end else None
     if item_end is not None:
         ends.append((item_end, FinishReason.BALANCED))
     if not ends:
