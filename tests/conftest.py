@@ -10,7 +10,7 @@ import pytest
 
 from codebench.errors import CodebenchError
 
-_ORDER = ("rustc", "bubblewrap", "docker", "slow")
+_ORDER = ("rustc", "bubblewrap", "docker", "browser", "slow")
 
 
 def _try_rustc() -> None:

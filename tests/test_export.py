@@ -588,7 +588,13 @@ def test_a_damaged_line_is_named(run: Loaded) -> None:
 
 def test_files_that_a_run_shall_write_are_checked_first(tmp_path: Path) -> None:
     """`--junit` in a folder that is not there is refused before anything is sampled."""
-    options = {"summary_csv": None, "junit": tmp_path / "no" / "x.xml", "fail_on_collapse": False}
+    options: dict[str, object] = {
+        "summary_csv": None,
+        "junit": tmp_path / "no" / "x.xml",
+        "fail_on_collapse": False,
+        "log_to": (),
+        "log_project": None,
+    }
     with pytest.raises(EnvironmentProblem, match=r"--junit .*there is no folder"):
         asked_of(options)
     options["junit"] = tmp_path / "x.xml"
