@@ -85,6 +85,17 @@ class _Checks:
         return lines[min(line, len(lines)) - 1]
 
 
+def prepare_blocks(sources: Sequence[str], names: Sequence[str], setup: str) -> list[Block]:
+    """Return the setup and the test blocks, ready to run.
+
+    Raises:
+        SyntaxError: if one of them is no Python.
+    """
+    tested = frozenset(names)
+    blocks = [rewrite(source, at, tested) for at, source in enumerate(sources)]
+    return [rewrite(setup, len(blocks), tested), *blocks]
+
+
 def run_blocks(
     sources: Sequence[str],
     space: dict[str, object],
@@ -109,10 +120,9 @@ def run_blocks(
     Raises:
         SyntaxError: if a block is no Python.
     """
-    blocks = [rewrite(source, at, frozenset(names)) for at, source in enumerate(sources)]
+    first, *blocks = prepare_blocks(sources, names, setup)
     single = len(blocks) == 1 and blocks[0].n_asserts > 0
     planned = blocks[0].n_asserts if single else len(blocks)
-    first = rewrite(setup, len(blocks), frozenset(names))
     failure = _run_block(first, _Checks(first, session), space, session)
     if failure is not None:
         return {"planned": planned, "passed": 0, **failure}

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import types
 from typing import Any, NamedTuple
 
@@ -61,8 +62,9 @@ class Block(NamedTuple):
     n_asserts: int
 
 
+@functools.lru_cache(maxsize=512)
 def rewrite(source: str, number: int, names: frozenset[str]) -> Block:
-    """Compile one test block.
+    """Compile one test block; the same one is compiled once a process, and for what it forks.
 
     Args:
         source: statements.

@@ -8,11 +8,13 @@ goes away, `final` says so. A line `error` is about tests that are broken themse
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import types
 from collections.abc import Mapping
 
-from check_blocks import message_of, run_blocks
+from check_blocks import message_of, prepare_blocks, run_blocks
 from frames import Broken, Gone
 from remote_objects import Remote
 from remote_session import ROOT, Session
@@ -35,6 +37,18 @@ class _Answers:
         line = text.encode("utf-8", "replace") + b"\n"  # lone surrogates are no JSON
         while line:
             line = line[os.write(self._descriptor, line) :]
+
+
+def prepare(files: Mapping[str, bytes]) -> None:
+    """Compile what a task holds, where the process that `main` runs in is forked from."""
+    task = json.loads(files["task.json"])
+    _compiled(task["trusted"])
+    prepare_blocks(task["tests"], task["names"], task["setup"])
+
+
+@functools.lru_cache(maxsize=512)
+def _compiled(source: str) -> types.CodeType:
+    return compile(source, _TRUSTED_FILE, "exec", dont_inherit=True)
 
 
 def main(files: Mapping[str, bytes], channel: int, answers: int) -> None:
@@ -124,7 +138,7 @@ def _rows(found: object) -> list[dict[str, object]]:
 def _trusted_space(source: str) -> dict[str, object]:
     """Return what the trusted source defines: helpers, imports, classes of exceptions."""
     space: dict[str, object] = {"__name__": TESTS}
-    exec(compile(source, _TRUSTED_FILE, "exec", dont_inherit=True), space)  # noqa: S102
+    exec(_compiled(source), space)  # noqa: S102 - its author is the prompt's
     return space
 
 

@@ -4,7 +4,7 @@ They share one isolation that is made when the first is asked for: their own nam
 systems, system-call filter and limits. No sample is ever in it, so one after the other is enough.
 """
 
-import importlib
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import isolate
 import parcel
+import uids
 
 _LIMITS = {
     "cpu_s": 60,
@@ -28,16 +29,17 @@ _LIMITS = {
 class Checkers:
     """The supervisor's end: a forked process that forks checkers."""
 
-    def __init__(self, isolation: str, *, close: tuple[int, ...]) -> None:
+    def __init__(self, isolation: str, uid: "int | None", *, close: tuple[int, ...]) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
             self._socket.close()
             for fd in close:
                 os.close(fd)
-            _wait_for_first(theirs, isolated=isolation != "none")
+            _wait_for_first(theirs, isolation, uid)
         theirs.close()
         self.pids = {pid}
+        self._started = False
 
     def start(self, checker: dict[str, Any], body: bytes, fds: tuple[int, int]) -> None:
         """Start one checker with `fds`, its channel to the program and its pipe for answers.
@@ -50,19 +52,20 @@ class Checkers:
             socket.send_fds(self._socket, [json.dumps(checker).encode()], [files, *fds])
         finally:
             os.close(files)
-        if len(self.pids) == 1:  # the first: it makes the isolation and says who its init is
+        if not self._started:  # the first: it makes the isolation and says who its init is
             init = int(self._socket.recv(16) or b"0")
             if not init:
                 raise OSError(1, "the checkers' isolation could not be made")
             self.pids.add(init)
+            self._started = True
 
 
-def _wait_for_first(control: socket.socket, *, isolated: bool) -> NoReturn:
+def _wait_for_first(control: socket.socket, isolation: str, uid: "int | None") -> NoReturn:
     first = parcel.receive(control, 3)
     if not first[0]:
         os._exit(0)
-    importlib.import_module(json.loads(first[0])["module"])  # this folder is covered soon
-    if isolated:
+    isolate.load(json.loads(first[0])["module"])  # this folder is covered soon
+    if isolation == "namespaces":
         try:
             isolate.make_namespaces()
         except OSError:
@@ -78,6 +81,9 @@ def _wait_for_first(control: socket.socket, *, isolated: bool) -> NoReturn:
         isolate.make_file_systems(_LIMITS, sys.executable)
         isolate.drop_privileges()
     else:
+        if uid is not None:
+            uids.become(uid)
+            isolate.drop_privileges()
         control.send(str(os.getpid()).encode())
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
     _serve(control, first[0], first[1])
@@ -86,14 +92,17 @@ def _wait_for_first(control: socket.socket, *, isolated: bool) -> NoReturn:
 def _serve(control: socket.socket, header: bytes, fds: list[int]) -> NoReturn:
     while header:
         job = json.loads(header)
-        module = sys.modules[job["module"]]
+        module = isolate.load(job["module"])
+        packed, channel, answers = fds
+        files = parcel.unpack(packed, job["files"])
+        with contextlib.suppress(Exception):  # `main` meets it again, and says so
+            module.prepare(files)
         if os.fork() == 0:
             control.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            isolate.set_limits(_LIMITS, own_user_namespace=False)
-            files, channel, answers = fds
+            isolate.set_limits(_LIMITS, count_processes=False)
             try:
-                module.main(parcel.unpack(files, job["files"]), channel, answers)
+                module.main(files, channel, answers)
             except BaseException:  # noqa: BLE001 - its last words; no verdict follows
                 traceback.print_exc()
             os._exit(0)

@@ -1,5 +1,8 @@
 """What makes one sample harmless: namespaces, file systems, limits, privileges, streams.
 
+Namespaces and file systems are the first level of isolation; `uids.py` is the second. The rest is
+common to both.
+
 Called in the forked children of `launcher.py` and `checkers.py` only, step by step in the order of
 this file.
 """
@@ -7,9 +10,13 @@ this file.
 import contextlib
 import ctypes
 import fcntl
+import gc
+import importlib
 import os
 import resource
 import signal
+import sys
+from types import ModuleType
 from typing import Any, NoReturn
 
 import seccomp_filter
@@ -55,6 +62,11 @@ def _tmpfs(target: str, flags: int, options: str) -> None:
         )
 
 
+def go_first_under_pressure() -> None:
+    """Let the kernel kill this process before the supervisor when memory is short."""
+    _write("/proc/self/oom_score_adj", "1000")
+
+
 def make_namespaces() -> None:
     """Enter new user, pid (for the next fork), mount, ipc and uts namespaces.
 
@@ -62,7 +74,7 @@ def make_namespaces() -> None:
         OSError: if the kernel or the outer sandbox refuses.
     """
     uid, gid = os.getuid(), os.getgid()
-    _write("/proc/self/oom_score_adj", "1000")  # under memory pressure the sample goes first
+    go_first_under_pressure()
     _call(_libc.unshare(_CLONE_NEWUSER), "unshare user namespace")
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{INSIDE_UID} {uid} 1")
@@ -102,7 +114,7 @@ def write_files(folder: str, files: dict[str, bytes]) -> None:
             file.write(content)
 
 
-def set_limits(limits: dict[str, Any], *, own_user_namespace: bool) -> None:
+def set_limits(limits: dict[str, Any], *, count_processes: bool) -> None:
     """Set the rlimits: backstops behind the supervisor's own watch over CPU time and memory."""
     cpu = int(limits["cpu_s"]) + 2
     values = {
@@ -114,7 +126,7 @@ def set_limits(limits: dict[str, Any], *, own_user_namespace: bool) -> None:
         # rustc maps far more than it touches: sandbox.md R4
         resource.RLIMIT_AS: 2 * limits["memory_bytes"] + 1024**3,
     }
-    if own_user_namespace:  # elsewhere it would count the host's processes of this user
+    if count_processes:  # where nobody else is this user: the kernel counts all that it has
         values[resource.RLIMIT_NPROC] = limits["n_processes"] + 1
     for kind, value in values.items():
         hard = resource.getrlimit(kind)[1]
@@ -161,6 +173,19 @@ def find_executable(job: dict[str, Any], folder: str) -> str:
     raise FileNotFoundError(2, f"{name} is not in the sandbox")
 
 
+def load(name: str) -> ModuleType:
+    """Import a module into a process that forks.
+
+    What is loaded is taken out of the garbage collector's sight: its looking would copy the memory
+    of every child.
+    """
+    if name not in sys.modules:
+        importlib.import_module(name)
+        gc.collect()
+        gc.freeze()
+    return sys.modules[name]
+
+
 def take_streams(folder: str, out: int, err: int, third: "int | None") -> None:
     """Enter the work directory with an empty stdin, our pipes, and defaults for signals."""
     os.setsid()
@@ -205,5 +230,5 @@ def kill_all_but_me() -> None:
 
 
 def hide_from_sample() -> None:
-    """Make this process unreadable for the sample, which runs under the same user."""
+    """Make this process, and what it forks, unreadable for other processes."""
     _call(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "undumpable")

@@ -6,10 +6,11 @@ whatever is forked from it holds nothing of any sample before.
 Between the launcher and a program stand two processes: the first makes the namespaces and waits,
 the second is init of the new PID namespace, makes the file systems, waits for the program and
 reports. When init ends, the kernel kills whatever the program left behind; when the report's last
-writer is gone, nothing of the step is left.
+writer is gone, nothing of the step is left. Where steps are users (`uids.py`), init is the only one
+and clears away by itself what the program left.
 """
 
-import importlib
+import contextlib
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ from typing import Any, NamedTuple, NoReturn
 import isolate
 import parcel
 import report
+import uids
 
 WARM = "warm:"
 
@@ -87,7 +89,7 @@ def _warm_module(name: str) -> "ModuleType | None":
     """Import what a warm step runs here, where no sample has ever been, once."""
     if not name.startswith(WARM):
         return None
-    return importlib.import_module(name[len(WARM) :])
+    return isolate.load(name[len(WARM) :])
 
 
 def _run_step(
@@ -96,15 +98,17 @@ def _run_step(
     """Build the isolation and run the step; reports its init, its end and usage, never returns."""
     isolated, folder = isolation != "none", ""
     try:
-        if isolated:
-            folder = isolate.WORK
-            _become_init(job, fds, warm)
+        folder = isolate.WORK if isolated else tempfile.mkdtemp(prefix="codebench-")
+        if isolation == "namespaces":
+            with report.refusals():
+                _become_init(job, fds, warm)
         else:
-            folder = tempfile.mkdtemp(prefix="codebench-")
-            report.tell_init(fds.report, os.getpid(), has_namespace=False)
-        isolate.write_files(folder, parcel.unpack(fds.files, job["files"]))
-        _run_program(job, fds, folder, isolated, warm)
-    except OSError as error:
+            report.tell_init(fds.report, os.getpid())
+        if job["uid"] is not None:
+            uids.hand_over(job["uid"])
+        status = _run_program(job, fds, folder, isolated, warm)
+        _end_all(job, fds, folder, isolated, status)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is not the program's
         report.tell_error(fds.report, error)
     finally:
         if not isolated:
@@ -117,7 +121,7 @@ def _become_init(job: dict[str, Any], fds: Descriptors, warm: "ModuleType | None
     isolate.make_namespaces()
     init = os.fork()
     if init:
-        report.tell_init(fds.report, init, has_namespace=True)
+        report.tell_init(fds.report, init)
         for fd in {*fds} - {fds.report}:
             os.close(fd)
         os.waitpid(init, 0)
@@ -133,12 +137,16 @@ def _run_program(
     folder: str,
     isolated: bool,  # noqa: FBT001 - there is no better word for it
     warm: "ModuleType | None",
-) -> None:
-    """Start the program, wait for it, reap whatever else ends meanwhile, collect, report."""
+) -> int:
+    """Start the program, wait for it, reap what else ends, report; return its wait status."""
     started = time.monotonic()
     program = os.fork()
     if program == 0:
-        isolate.set_limits(job["limits"], own_user_namespace=isolated)
+        isolate.set_limits(job["limits"], count_processes=isolated)
+        if job["uid"] is not None:
+            isolate.go_first_under_pressure()
+            uids.become(job["uid"])
+        isolate.write_files(folder, parcel.unpack(fds.files, job["files"]))
         if isolated:
             isolate.drop_privileges()
         files = parcel.unpack(fds.files, job["files"]) if warm else {}
@@ -151,12 +159,27 @@ def _run_program(
     pid, status, usage = os.wait4(-1, 0)
     while pid != program:
         pid, status, usage = os.wait4(-1, 0)
-    wall_s = time.monotonic() - started
+    report.tell_end(fds.report, status, usage, time.monotonic() - started)
+    return status
+
+
+def _end_all(
+    job: dict[str, Any],
+    fds: Descriptors,
+    folder: str,
+    isolated: bool,  # noqa: FBT001 - there is no better word for it
+    status: int,
+) -> None:
+    """Kill what the program left running, collect what is asked for, clear away the rest."""
+    if job["uid"] is not None:
+        uids.end_all(job["uid"])
+    elif isolated:
+        isolate.kill_all_but_me()
     if job["collect"] and status == 0:
-        if isolated:
-            isolate.kill_all_but_me()
         parcel.collect(fds.collected, folder, job["collect"], job["limits"]["disk_bytes"])
-    report.tell_end(fds.report, status, usage, wall_s)
+    if job["uid"] is not None:
+        with contextlib.suppress(OSError):  # what is left the supervisor finds
+            uids.wipe()
 
 
 def _run_warm(module: ModuleType, files: dict[str, bytes], env: dict[str, str]) -> NoReturn:

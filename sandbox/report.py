@@ -4,14 +4,27 @@ First who its init is, then one end: the facts of the program, or why it could n
 of file means that nothing of the step is left.
 """
 
-import json
+import contextlib
+import errno
 import os
 import resource
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
-_INIT = struct.Struct("!c?i")
+_INIT = struct.Struct("!ci")
 _END = struct.Struct("!cidddq")
+_ERROR = struct.Struct("!c?I")
+_MAX_ERROR = 1024
+"""Bytes; with it every record is written and read whole, as pipes promise up to PIPE_BUF."""
+
+
+class RefusedError(OSError):
+    """This host does not let a container make namespaces and mounts of its own."""
+
+
+_REFUSALS = {errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EINVAL, errno.ENOSYS}
+"""What the kernel, its limits, seccomp and AppArmor answer; any other error is a fault."""
 
 
 class End(NamedTuple):
@@ -26,9 +39,25 @@ class End(NamedTuple):
     peak_bytes: int
 
 
-def tell_init(fd: int, pid: int, *, has_namespace: bool) -> None:
-    """Say whose death ends the step; without a PID namespace, whose family must be killed."""
-    os.write(fd, _INIT.pack(b"I", has_namespace, pid))
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Tell a host that forbids what the block does from a fault.
+
+    Raises:
+        RefusedError: in place of an OSError that says so.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _REFUSALS:
+            where = f"{error.filename}: " if error.filename else ""
+            raise RefusedError(f"{where}{error.strerror}") from error
+        raise
+
+
+def tell_init(fd: int, pid: int) -> None:
+    """Say from whom all of the step descends."""
+    os.write(fd, _INIT.pack(b"I", pid))
 
 
 def tell_end(fd: int, status: int, usage: resource.struct_rusage, wall_s: float) -> None:
@@ -37,9 +66,11 @@ def tell_end(fd: int, status: int, usage: resource.struct_rusage, wall_s: float)
     os.write(fd, _END.pack(b"S", status, usage.ru_utime, usage.ru_stime, wall_s, peak))
 
 
-def tell_error(fd: int, error: OSError) -> NoReturn:
+def tell_error(fd: int, error: Exception) -> NoReturn:
     """Say that the step could not be started, and end."""
-    os.write(fd, b"E" + json.dumps(str(error)).encode())
+    text = str(error).encode(errors="replace")[:_MAX_ERROR]
+    refused = isinstance(error, RefusedError)
+    os.write(fd, _ERROR.pack(b"E", refused, len(text)) + text)
     os._exit(1)
 
 
@@ -49,9 +80,8 @@ class Report:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.init = 0
-        self.has_namespace = False
         self.end: End | None = None
-        self.error: str | None = None
+        self.error: OSError | None = None
         self.closed = False
         self._said = b""
 
@@ -61,13 +91,21 @@ class Report:
         if not chunk:
             self.closed = True
         self._said += chunk
-        if self._said[:1] == b"I" and len(self._said) >= _INIT.size:
-            _, self.has_namespace, self.init = _INIT.unpack(self._said[: _INIT.size])
-            self._said = self._said[_INIT.size :]
-        if self._said[:1] == b"S" and len(self._said) >= _END.size:
-            self.end = End(*_END.unpack(self._said[: _END.size])[1:])
-        elif self._said[:1] == b"E" and self.closed:
-            self.error = str(json.loads(self._said[1:]))
+        while self._said and (size := self._take(self._said)):
+            self._said = self._said[size:]
+
+    def _take(self, said: bytes) -> int:
+        """Read the record that stands first, and return its size; init's own may come behind."""
+        if said[:1] == b"I":
+            _, self.init = _INIT.unpack(said[: _INIT.size])
+            return _INIT.size
+        if said[:1] == b"S":
+            self.end = End(*_END.unpack(said[: _END.size])[1:])
+            return _END.size
+        _, refused, size = _ERROR.unpack(said[: _ERROR.size])
+        text = said[_ERROR.size : _ERROR.size + size].decode(errors="replace")
+        self.error = RefusedError(text) if refused else OSError(text)
+        return _ERROR.size + int(size)
 
     @property
     def ended(self) -> bool:

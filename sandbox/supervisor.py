@@ -25,8 +25,11 @@ from typing import Any
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - `python -I` leaves it out
 
 import checkers
+import isolate
 import launcher
+import uids
 from parcel import pack, read_records
+from report import RefusedError
 from watch import Watch, pids_here
 
 PROTOCOL = 2
@@ -76,12 +79,14 @@ class Supervisor:
 
     def __init__(self, source: int, sink: int, *, isolation: str) -> None:
         self._source, self._sink = source, sink
-        self._isolated = isolation != "none"
+        self._isolation, self._isolated = isolation, isolation != "none"
         if self._isolated and os.getpid() != 1:
             raise SystemExit("an isolating supervisor must be PID 1 of its slot")
+        uid = uids.choose_first() if isolation == "uid" else None
         ours = (source, sink)
         self._launcher = launcher.Launcher(isolation, close=ours)
-        self._checkers = checkers.Checkers(isolation, close=(*ours, self._launcher.fileno()))
+        self._checkers = checkers.Checkers(isolation, uid, close=(*ours, self._launcher.fileno()))
+        self._uids = iter(range(uid + 1, uid + uids.PER_SLOT) if uid else ())
 
     def serve(self) -> None:
         """Answer requests until the host closes the channel."""
@@ -97,7 +102,8 @@ class Supervisor:
             try:
                 header, output = self._run(job, body)
             except OSError as error:
-                header, output = {"error": str(error)}, b""
+                refused = isinstance(error, RefusedError)
+                header, output = {"error": str(error), "refused": refused}, b""
             _send(self._sink, header, output)
 
     def _run(self, job: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
@@ -113,6 +119,7 @@ class Supervisor:
         yours += [out_w, err_w, report_w, answers_w]
         try:
             job["third"] = job["answers"] or checker is not None
+            job["uid"] = self._next_uid()
             third = answers_w if job["answers"] else out_w  # out_w: a stand-in that is not used
             if checker is not None:
                 asks, third = _socket_pair()
@@ -122,17 +129,30 @@ class Supervisor:
             self._launcher.start(job, (files, out_w, err_w, report_w, collected, third))
             while yours:
                 os.close(yours.pop())
-            watch = Watch(job["limits"], (out_r, err_r, answers_r), report_r, host=self._source)
+            outputs = (out_r, err_r, answers_r)
+            watch = Watch(
+                job["limits"], outputs, report_r, host=self._source, isolation=self._isolation
+            )
             watch.follow(started, has_checker=checker is not None)
             facts = watch.facts(oom_killed=self._isolated and _oom_kills() > oom_kills)
             records = read_records(collected)
             facts["collected"] = [[name, len(content)] for name, content in records]
-            facts["tainted"] = watch.tainted
+            facts["tainted"] = watch.tainted or not self._is_clean()
             heads = [bytes(stream.head) for stream in watch.streams]
             return facts, b"".join(heads + [content for _, content in records])
         finally:
             for fd in mine + yours:
                 os.close(fd)
+
+    def _next_uid(self) -> "int | None":
+        if self._isolation != "uid":
+            return None
+        for uid in self._uids:
+            return uid
+        raise OSError("this slot has given out all of its users")
+
+    def _is_clean(self) -> bool:
+        return self._isolation != "uid" or (not self._strangers() and uids.nothing_is_left())
 
     def _strangers(self) -> bool:
         """Whether a process is here that should not be, and does not go.
@@ -163,7 +183,7 @@ def _reap() -> None:
 
 
 def main() -> None:
-    """Serve the host on stdin and stdout; `--isolation none` runs steps without any isolation."""
+    """Serve the host on stdin and stdout; `--isolation` is namespaces, uid or none."""
     isolation = sys.argv[2] if sys.argv[1:2] == ["--isolation"] else "namespaces"
     source, sink = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
@@ -171,6 +191,8 @@ def main() -> None:
         os.dup2(null, target)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the host's to handle
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if isolation == "uid":
+        isolate.hide_from_sample()  # it sees /proc here
     gc.freeze()
     supervisor = Supervisor(source, sink, isolation=isolation)
     _send(sink, {"protocol": PROTOCOL, "python": ".".join(map(str, sys.version_info[:3]))})

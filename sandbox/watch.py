@@ -80,7 +80,13 @@ class Watch:
     """One step under way."""
 
     def __init__(
-        self, limits: dict[str, Any], outputs: tuple[int, int, int], report_fd: int, *, host: int
+        self,
+        limits: dict[str, Any],
+        outputs: tuple[int, int, int],
+        report_fd: int,
+        *,
+        host: int,
+        isolation: str,
     ) -> None:
         self.streams = tuple(Stream(fd, limits["output_bytes"]) for fd in outputs)
         """stdout, stderr, answers."""
@@ -88,9 +94,10 @@ class Watch:
         self.tainted = False
         """The step did not end as steps do: the slot is not to be used again."""
 
-        self._limits, self._host = limits, host
+        self._limits, self._host, self._isolation = limits, host, isolation
         self._report = Report(report_fd)
         self._stopped_by: str | None = None
+        self._killed = False
         self._cpu_s = self._wall_s = 0.0
         self._peak = 0
         self._poll = select.poll()
@@ -135,10 +142,14 @@ class Watch:
                         self._poll.unregister(fd)
 
     def _kill(self) -> None:
-        """Kill the step's init, and with it everything in its namespace."""
-        init = self._report.init
-        family = {init} if self._report.has_namespace else set(_family(init))
-        for pid in family - {0}:
+        """Kill the step: its init, and with it everything in its namespace.
+
+        Without namespaces, all that descends from init; where steps are users, init itself stays:
+        it clears away what is left.
+        """
+        self._killed, init = True, self._report.init
+        pids = {init} if self._isolation == "namespaces" else set(_family(init))
+        for pid in pids - ({0, init} if self._isolation == "uid" else {0}):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -147,7 +158,7 @@ class Watch:
     def _wait_for_nothing_left(self) -> None:
         """Read on until the last process of the step is gone, then until all is read."""
         deadline = time.monotonic() + _ENDING_S
-        while not self._report.closed or (self._report.has_namespace and self._writers()):
+        while not self._report.closed or (self._isolation != "none" and self._writers()):
             if time.monotonic() > deadline:
                 self.tainted = True
                 break
@@ -197,16 +208,16 @@ class Watch:
         if oom_killed and self._stopped_by is None:
             self._stopped_by = "memory"
         if self._report.error is not None:
-            raise OSError(self._report.error)
+            raise self._report.error
         end = self._report.end
-        if end is not None:
+        if end is not None and not self._killed:
             self._cpu_s, self._wall_s = end.user_s + end.system_s, end.wall_s
             self._peak = max(self._peak, end.peak_bytes)
             if os.WIFSIGNALED(end.status):
                 signal_number = os.WTERMSIG(end.status)
             else:
                 exit_code = os.WEXITSTATUS(end.status)
-        elif self._stopped_by is None and self.streams[2].size == 0:
+        elif not self._killed and self._stopped_by is None and self.streams[2].size == 0:
             raise OSError("the step's init ended without a report")
         return {
             "exit_code": None if self._stopped_by else exit_code,

@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import json
 import shutil
+import socket
 import struct
 import sys
 import threading
@@ -20,11 +21,13 @@ import urllib3.exceptions
 
 from codebench.errors import SandboxError
 from codebench.package_data import data_path
+from codebench.sandbox.backend import Isolation
 from codebench.sandbox.channel import Channel, ProcessChannel
+from codebench.sandbox.container import ContainerChannel
 from codebench.sandbox.docker import _docker_errors, image_name
 from codebench.sandbox.execution import MIB, RUN_LIMITS, Checker, Stage, Step, StoppedBy
-from codebench.sandbox.pool import SlotPool
-from codebench.sandbox.slot import Slot
+from codebench.sandbox.pool import STEPS_PER_SLOT, SlotPool
+from codebench.sandbox.slot import NamespacesRefusedError, Slot
 
 _FACTS: Mapping[str, object] = {
     "exit_code": 0,
@@ -63,7 +66,7 @@ class BytesChannel:
         self.deadlines: list[float] = []
         self.n_closed = 0
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, *, deadline: float) -> None:
         """See `Channel`."""
         self.sent += data
 
@@ -84,7 +87,7 @@ class ScriptedBackend:
     """A backend whose slots say, one after the other, what the script has for them."""
 
     kind = "scripted"
-    isolation = "none"
+    isolation = Isolation.NONE
     image: str | None = None
 
     def __init__(self, *script: Channel | SandboxError) -> None:
@@ -228,7 +231,27 @@ def test_a_process_that_is_gone_cannot_be_told() -> None:
         with pytest.raises(SandboxError):
             channel.receive(1, deadline=time.monotonic() + _PATIENCE_S)
         with pytest.raises(SandboxError, match="ended"):
-            channel.send(b"x" * MIB)
+            channel.send(b"x" * MIB, deadline=time.monotonic() + _PATIENCE_S)
+
+
+def test_a_process_that_does_not_listen() -> None:
+    """Sending more than a pipe holds to a supervisor that reads nothing ends at the deadline."""
+    with _process("import time; time.sleep(600)") as channel:
+        with pytest.raises(SandboxError, match="did not take its step in time"):
+            channel.send(b"x" * MIB, deadline=time.monotonic() + 0.2)
+        channel.close()
+
+
+def test_a_container_that_does_not_listen() -> None:
+    """The same of a container, whose other end is a socket."""
+    ours, theirs = socket.socketpair()
+    removed: list[int] = []
+    channel = ContainerChannel(ours, remove=lambda: removed.append(1))
+    with theirs:
+        with pytest.raises(SandboxError, match="did not take its step in time"):
+            channel.send(b"x" * 4 * MIB, deadline=time.monotonic() + 0.2)
+        channel.close()
+    assert removed == [1]
 
 
 def test_a_closed_channel_says_so() -> None:
@@ -236,7 +259,7 @@ def test_a_closed_channel_says_so() -> None:
     with _process("import sys; sys.stdin.read()") as channel:
         channel.close()
         with pytest.raises(SandboxError):
-            channel.send(b"x")
+            channel.send(b"x", deadline=time.monotonic() + _PATIENCE_S)
 
 
 def test_a_process_that_ignores_the_end_is_killed() -> None:
@@ -296,6 +319,30 @@ def test_a_tainted_slot_is_replaced() -> None:
     assert (backend.n_starts, first.n_closed) == (2, 1)
 
 
+@pytest.mark.parametrize("isolation", Isolation)
+def test_a_slot_is_used_so_often(isolation: Isolation) -> None:
+    """A slot is replaced after its share of steps: 50 where steps are users, else 500."""
+    most = 50 if isolation is Isolation.UID else 500
+    assert STEPS_PER_SLOT[isolation] == most
+    backend = ScriptedBackend(*(BytesChannel(_HELLO + most * _ANSWER) for _ in range(2)))
+    backend.isolation = isolation
+    pool = SlotPool(backend, n_slots=1)
+    for _ in range(most):
+        pool.run(_STEP)
+    assert backend.n_starts == 1
+    pool.run(_STEP)
+    assert backend.n_starts == 2
+
+
+def test_a_refusal_is_final() -> None:
+    """Where the machine forbids namespaces no second slot is tried, and the reason is kept."""
+    refusal = _frame({"error": "unshare user namespace: not permitted", "refused": True})
+    backend = ScriptedBackend(BytesChannel(_HELLO + refusal))
+    with pytest.raises(NamespacesRefusedError, match="unshare user namespace: not permitted"):
+        SlotPool(backend, n_slots=1).run(_STEP)
+    assert backend.n_starts == 1
+
+
 def test_a_closed_pool_runs_nothing() -> None:
     """Closing closes the slots and the backend; a later step raises."""
     channel = BytesChannel(_HELLO + _ANSWER)
@@ -335,7 +382,7 @@ class HeldChannel(BytesChannel):
         self._under_way, self._beside = under_way, beside
         self.asked, self.let_go = threading.Event(), threading.Event()
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, *, deadline: float) -> None:
         """See `Channel`."""
         self._under_way.add(id(self))
         self._beside.append(len(self._under_way))

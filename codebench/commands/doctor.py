@@ -14,6 +14,11 @@ from codebench.prompts import list_prompt_sets
 from codebench.sandbox.choose import SandboxKind, open_sandbox
 
 _LOW_DISK_BYTES = 1024**3
+_ISOLATION = {
+    "namespaces": "namespaces (the strongest)",
+    "uid": "uid (a user for each program; weaker than namespaces)",
+    "none": "none",
+}
 
 
 def print_image() -> None:
@@ -71,7 +76,7 @@ def _sandbox(kind: SandboxKind) -> Iterator[str]:
     info = pool.info()
     pool.close()
     rustc = (info.rustc or "").split("\n")[0]
-    yield f"every limit holds (proven in {took_s:.1f} s), isolation {info.isolation}"
+    yield f"every limit holds (proven in {took_s:.1f} s), isolation {_ISOLATION[info.isolation]}"
     yield f"{rustc}, Python {info.python}"
 
 

@@ -2,6 +2,12 @@
 
 Promises what the docker backend promises, but for one thing: memory is limited by rlimits and by
 the supervisor's watch (20 times a second), not by a cgroup, so a step can overshoot for an instant.
+
+It has no second level of isolation: where nested namespaces are refused, bubblewrap mostly is too
+(Ubuntu 24.04 refuses both), and without root it has one user only. Where bubblewrap may and its
+children may not (Ubuntu 25.04's profile bwrap-userns-restrict), the self-test says so: use Docker,
+whose second level works there, or load the profile of `sandbox/apparmor-codebench`.
+
 Of the host only these are visible, all read-only: /usr/bin, /usr/lib*, the Rust toolchain, the
 interpreter and the supervisor; nothing of /home, /root, /etc, /var, /proc or /sys.
 """
@@ -12,6 +18,7 @@ from pathlib import Path
 
 from codebench.errors import EnvironmentProblem
 from codebench.package_data import data_path
+from codebench.sandbox.backend import Isolation
 from codebench.sandbox.channel import Channel, ProcessChannel
 from codebench.sandbox.toolchain import find_python_prefix, find_rust_sysroot
 
@@ -26,7 +33,7 @@ class BubblewrapBackend:
     """
 
     kind = "bubblewrap"
-    isolation = "namespaces"
+    isolation = Isolation.NAMESPACES
     image: str | None = None
 
     def __init__(self) -> None:

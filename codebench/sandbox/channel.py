@@ -16,16 +16,16 @@ _SHOWN_STDERR_BYTES = 2000
 class Channel(Protocol):
     """A started supervisor. Every method has a deadline; none of them hangs."""
 
-    def send(self, data: bytes) -> None:
-        """Write all of `data`.
+    def send(self, data: bytes, *, deadline: float) -> None:
+        """Write all of `data`; `deadline` is in time.monotonic() seconds.
 
         Raises:
-            SandboxError: if the supervisor is gone.
+            SandboxError: if the supervisor is gone or the deadline passes.
         """
         ...
 
     def receive(self, size: int, *, deadline: float) -> bytes:
-        """Return exactly `size` bytes; `deadline` is in time.monotonic() seconds.
+        """Return exactly `size` bytes; `deadline` as above.
 
         Raises:
             SandboxError: if the supervisor is gone or the deadline passes.
@@ -52,17 +52,23 @@ class ProcessChannel:
                 bufsize=0,
                 start_new_session=True,  # Ctrl-C is for the harness, which then closes its slots
             )
+            assert self._process.stdin is not None
+            os.set_blocking(self._process.stdin.fileno(), False)
         except OSError as error:
             self._stderr.close()
             raise SandboxError(f"cannot start {argv[0]}: {error.strerror}") from error
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, *, deadline: float) -> None:
         """See `Channel`."""
         assert self._process.stdin is not None
         view = memoryview(data)
         try:
+            fd = self._process.stdin.fileno()
             while view:
-                view = view[self._process.stdin.write(view) :]
+                left = deadline - time.monotonic()
+                if left <= 0 or not select.select([], [fd], [], left)[1]:
+                    raise SandboxError("a slot did not take its step in time")
+                view = view[os.write(fd, view) :]
         except (OSError, ValueError) as error:
             raise SandboxError(f"a slot went away: {self._last_words()}") from error
 

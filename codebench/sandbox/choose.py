@@ -1,14 +1,20 @@
-"""Open the sandbox that was asked for, or the best one that is here. Never silently none."""
+"""Open the sandbox that was asked for, or the best one that is here. Never silently none.
+
+Docker's slots come in two strengths: namespaces for each program where the host lets a container
+make them, else a user for each program. Bubblewrap has the first alone: see its module.
+"""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
 from codebench.errors import EnvironmentProblem, SandboxError
-from codebench.sandbox.backend import Backend
+from codebench.package_data import data_path
+from codebench.sandbox.backend import Backend, Isolation
 from codebench.sandbox.bubblewrap import BubblewrapBackend
 from codebench.sandbox.pool import SlotPool
 from codebench.sandbox.selftest import prove
+from codebench.sandbox.slot import NamespacesRefusedError
 from codebench.sandbox.unsandboxed import UnsandboxedBackend
 
 
@@ -24,7 +30,13 @@ class SandboxKind(StrEnum):
 def _docker() -> Backend:
     from codebench.sandbox.docker import DockerBackend
 
-    return DockerBackend()
+    return DockerBackend(Isolation.NAMESPACES)
+
+
+def _docker_by_user() -> Backend:
+    from codebench.sandbox.docker import DockerBackend
+
+    return DockerBackend(Isolation.UID)
 
 
 def _bubblewrap() -> Backend:
@@ -35,11 +47,12 @@ def _none() -> Backend:
     return UnsandboxedBackend()
 
 
-_BACKENDS: Mapping[SandboxKind, Callable[[], Backend]] = {
-    SandboxKind.DOCKER: _docker,
-    SandboxKind.BUBBLEWRAP: _bubblewrap,
-    SandboxKind.NONE: _none,
+_BACKENDS: Mapping[SandboxKind, tuple[Callable[[], Backend], ...]] = {
+    SandboxKind.DOCKER: (_docker, _docker_by_user),
+    SandboxKind.BUBBLEWRAP: (_bubblewrap,),
+    SandboxKind.NONE: (_none,),
 }
+"""The strengths of each kind, the strongest first."""
 
 
 def default_slots() -> int:
@@ -60,11 +73,11 @@ def open_sandbox(
     if kind is SandboxKind.NONE:
         notify("WARNING: --sandbox none: programs run with your rights on this machine, unisolated")
     if kind is not SandboxKind.AUTO:
-        return _open(kind, n_slots)
+        return open_strongest(_BACKENDS[kind], n_slots=n_slots, notify=notify)
     reasons = []
     for candidate in (SandboxKind.DOCKER, SandboxKind.BUBBLEWRAP):
         try:
-            pool = _open(candidate, n_slots)
+            pool = open_strongest(_BACKENDS[candidate], n_slots=n_slots, notify=notify)
         except (EnvironmentProblem, SandboxError) as error:
             reasons.append(f"{candidate}: {error}")
         else:
@@ -74,8 +87,36 @@ def open_sandbox(
     raise EnvironmentProblem("no sandbox on this machine: " + "; ".join(reasons))
 
 
-def _open(kind: SandboxKind, n_slots: int) -> SlotPool:
-    pool = SlotPool(_BACKENDS[kind](), n_slots=n_slots)
+def open_strongest(
+    strengths: Sequence[Callable[[], Backend]], *, n_slots: int, notify: Callable[[str], None]
+) -> SlotPool:
+    """Start and prove the first of `strengths` whose way of isolating this machine allows.
+
+    Raises:
+        EnvironmentProblem, SandboxError: as `open_sandbox`.
+    """
+    *stronger, last = strengths
+    for make in stronger:
+        try:
+            return _open(make(), n_slots)
+        except NamespacesRefusedError as error:
+            notify(f"{error}: isolating by user, which is weaker. {_how_to_allow()}")
+    try:
+        return _open(last(), n_slots)
+    except NamespacesRefusedError as error:
+        raise SandboxError(f"{error}. {_how_to_allow()}") from error
+
+
+def _how_to_allow() -> str:
+    profile = data_path("sandbox") / "apparmor-codebench"
+    return (
+        f"To allow them: with AppArmor see {profile}, else raise user.max_user_namespaces and "
+        "kernel.unprivileged_userns_clone (sysctl)"
+    )
+
+
+def _open(backend: Backend, n_slots: int) -> SlotPool:
+    pool = SlotPool(backend, n_slots=n_slots)
     try:
         prove(pool)
     except BaseException:

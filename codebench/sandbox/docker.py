@@ -7,10 +7,6 @@ The container parameters and why each is as it is: research on Docker hardening,
 import contextlib
 import hashlib
 import os
-import select
-import socket
-import struct
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,15 +19,17 @@ from docker.types import LogConfig, Ulimit
 
 from codebench.errors import EnvironmentProblem, SandboxError
 from codebench.package_data import data_path
+from codebench.sandbox.backend import Isolation
 from codebench.sandbox.channel import Channel
+from codebench.sandbox.container import ContainerChannel
 from codebench.sandbox.execution import COMPILE_LIMITS, MIB, RUN_LIMITS
 
 _API_TIMEOUT_S = 60
 _PING_TIMEOUT_S = 5
 _OWNER_LABEL, _BOOT_LABEL = "codebench.owner_pid", "codebench.boot_id"
 _SUPERVISOR_BYTES = 96 * MIB
-_STREAM_HEADER = struct.Struct("!BxxxL")
-_STDERR = 2
+_DISK_BYTES = max(COMPILE_LIMITS.disk_bytes, RUN_LIMITS.disk_bytes)
+_USERS = {Isolation.NAMESPACES: "65534:65534", Isolation.UID: "0:0"}
 _FOREIGN = (
     docker.errors.DockerException,
     docker.errors.StreamParseError,  # the one class of docker's that is no DockerException
@@ -99,14 +97,17 @@ class DockerBackend:
     """
 
     kind = "docker"
-    isolation = "namespaces"
 
-    def __init__(self) -> None:
+    def __init__(
+        self, isolation: Isolation = Isolation.NAMESPACES, *, api_timeout_s: int = _API_TIMEOUT_S
+    ) -> None:
+        self.isolation = isolation
         self.env: Mapping[str, str] = {}
         try:
             with _docker_errors("a ping"):
                 docker.from_env(timeout=_PING_TIMEOUT_S).ping()
-                self._client = docker.from_env(timeout=_API_TIMEOUT_S)
+                self._client = docker.from_env(timeout=api_timeout_s)
+                options = self._client.info().get("SecurityOptions") or []
         except SandboxError as error:
             if "PermissionError" in str(error):
                 reason = "this user may not talk to the Docker daemon: join the group docker"
@@ -123,22 +124,34 @@ class DockerBackend:
             ) from error
         self._name = name
         self.image: str | None = f"{name}@{image.id}"
+        self._asks_apparmor = isolation is Isolation.NAMESPACES and "name=apparmor" in options
         remove_orphans(self._client)
 
     def start(self) -> Channel:
         """See `Backend`."""
+        if self._asks_apparmor:  # which profiles are loaded only root can see, and only there
+            try:
+                return self._start(("apparmor=codebench",))
+            except SandboxError as error:
+                if "apparmor" not in str(error).lower():
+                    raise
+                self._asks_apparmor = False  # the profile is not loaded there
+        return self._start(())
+
+    def _start(self, security: tuple[str, ...]) -> Channel:
         with _docker_errors("starting a slot"):
             api = self._client.api
             created = api.create_container(
                 self._name,
                 stdin_open=True,
                 detach=False,
-                user="65534:65534",
+                user=_USERS[self.isolation],
+                command=["--isolation", str(self.isolation)],
                 hostname="sandbox",
                 network_disabled=True,
                 labels={_OWNER_LABEL: str(os.getpid()), _BOOT_LABEL: _boot_id()},
                 healthcheck={"test": ["NONE"]},
-                host_config=_host_config(self._client),
+                host_config=self._client.api.create_host_config(**self.host_config(security)),
             )
             container = str(created["Id"])
             try:
@@ -148,37 +161,58 @@ class DockerBackend:
             except BaseException:
                 api.remove_container(container, force=True, v=True)
                 raise
-        return _ContainerChannel(self._client, container, attached)
+        return ContainerChannel(attached, remove=lambda: self._remove(container))
+
+    def _remove(self, container: str) -> None:
+        # without a daemon there is nothing to remove now; the next start's reaper does it
+        with contextlib.suppress(SandboxError), _docker_errors("removing a slot"):
+            self._client.api.remove_container(container, force=True, v=True)
 
     def close(self) -> None:
         """See `Backend`."""
         self._client.close()
 
+    def host_config(self, security: tuple[str, ...]) -> dict[str, Any]:
+        """Return what the container may do, as `create_host_config` takes it."""
+        widest = max(COMPILE_LIMITS.memory_bytes, RUN_LIMITS.memory_bytes)
+        memory = widest + 3 * _DISK_BYTES + _SUPERVISOR_BYTES
+        return {
+            "network_mode": "none",
+            "read_only": True,
+            "cap_drop": ["ALL"],
+            "pids_limit": COMPILE_LIMITS.n_processes + 32,
+            "mem_limit": memory,
+            "memswap_limit": memory,
+            "ulimits": [
+                Ulimit(name="core", soft=0, hard=0),
+                Ulimit(name="nofile", soft=1024, hard=1024),
+            ],
+            "ipc_mode": "private",
+            "shm_size": str(MIB),
+            "log_config": LogConfig(type="none"),
+            "restart_policy": {"Name": "no"},
+            "oom_score_adj": 500,
+            **(_for_users() if self.isolation is Isolation.UID else _for_namespaces(security)),
+        }
 
-def _host_config(client: docker.DockerClient) -> dict[str, Any]:
-    widest = max(COMPILE_LIMITS.memory_bytes, RUN_LIMITS.memory_bytes)
-    disk = 3 * max(COMPILE_LIMITS.disk_bytes, RUN_LIMITS.disk_bytes)
-    memory = widest + disk + _SUPERVISOR_BYTES
+
+def _for_namespaces(security: tuple[str, ...]) -> dict[str, Any]:
     profile = (data_path("sandbox") / "seccomp.json").read_text()
-    config: dict[str, Any] = client.api.create_host_config(
-        network_mode="none",
-        read_only=True,
-        cap_drop=["ALL"],
-        security_opt=["no-new-privileges:true", f"seccomp={profile}"],
-        pids_limit=COMPILE_LIMITS.n_processes + 32,
-        mem_limit=memory,
-        memswap_limit=memory,
-        ulimits=[
-            Ulimit(name="core", soft=0, hard=0),
-            Ulimit(name="nofile", soft=1024, hard=1024),
-        ],
-        ipc_mode="private",
-        shm_size=str(MIB),
-        log_config=LogConfig(type="none"),
-        restart_policy={"Name": "no"},
-        oom_score_adj=500,
-    )
-    return config
+    return {"security_opt": ["no-new-privileges:true", f"seccomp={profile}", *security]}
+
+
+def _for_users() -> dict[str, Any]:
+    """Docker's own seccomp profile, a root that can do four things, and the three file systems."""
+    options = f"rw,nosuid,nodev,size={_DISK_BYTES},nr_inodes={COMPILE_LIMITS.n_files}"
+    return {
+        "security_opt": ["no-new-privileges:true"],
+        "cap_add": ["SETUID", "SETGID", "KILL", "CHOWN"],
+        "tmpfs": {
+            "/w": f"{options},exec",
+            "/tmp": f"{options},exec",  # noqa: S108 - the slot's own
+            "/dev/shm": f"{options},noexec",  # noqa: S108
+        },
+    }
 
 
 def _boot_id() -> str:
@@ -206,73 +240,3 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-class _ContainerChannel:
-    """The attached streams of one container; stdout and stderr come interleaved in small frames."""
-
-    def __init__(self, client: docker.DockerClient, container: str, attached: Any) -> None:  # noqa: ANN401 - docker's own
-        self._client, self._container, self._attached = client, container, attached
-        self._socket: socket.socket = getattr(attached, "_sock", attached)
-        self._socket.settimeout(_API_TIMEOUT_S)
-        self._stdout = bytearray()
-        self._stderr = b""
-        self._raw = bytearray()
-        self._closed = False
-
-    def send(self, data: bytes) -> None:
-        """See `Channel`."""
-        try:
-            self._socket.sendall(data)
-        except OSError as error:
-            raise SandboxError(f"a slot went away: {self._last_words()}") from error
-
-    def receive(self, size: int, *, deadline: float) -> bytes:
-        """See `Channel`."""
-        while len(self._stdout) < size:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._socket], [], [], left)[0]:
-                raise SandboxError("a slot did not answer in time")
-            try:
-                chunk = self._socket.recv(1 << 20)
-            except OSError as error:
-                raise SandboxError(f"a slot went away: {error}") from error
-            if not chunk:
-                raise SandboxError(f"a slot went away: {self._last_words()}")
-            self._raw += chunk
-            self._demultiplex()
-        data = bytes(self._stdout[:size])
-        del self._stdout[:size]
-        return data
-
-    def _demultiplex(self) -> None:
-        at = 0
-        while len(self._raw) - at >= _STREAM_HEADER.size:
-            stream, size = _STREAM_HEADER.unpack_from(self._raw, at)
-            end = at + _STREAM_HEADER.size + size
-            if len(self._raw) < end:
-                break
-            payload = self._raw[at + _STREAM_HEADER.size : end]
-            if stream == _STDERR:
-                self._stderr = (self._stderr + payload)[-2000:]
-            else:
-                self._stdout += payload
-            at = end
-        del self._raw[:at]
-
-    def _last_words(self) -> str:
-        lines = self._stderr.decode(errors="backslashreplace").split("\n")
-        return next((line for line in reversed(lines) if line.strip()), "it said nothing")
-
-    def close(self) -> None:
-        """See `Channel`."""
-        if self._closed:
-            return
-        self._closed = True
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._attached.close()
-        self._socket.close()
-        # without a daemon there is nothing to remove now; the next start's reaper does it
-        with contextlib.suppress(SandboxError), _docker_errors("removing a slot"):
-            self._client.api.remove_container(self._container, force=True, v=True)

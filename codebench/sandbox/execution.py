@@ -157,7 +157,7 @@ class SandboxInfo(BaseModel, frozen=True, extra="forbid"):
     """docker, bubblewrap or none."""
 
     isolation: str
-    """namespaces, or none."""
+    """namespaces, uid (weaker: `sandbox/README.md`) or none."""
 
     n_slots: int
     image: str | None

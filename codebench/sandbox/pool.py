@@ -6,12 +6,13 @@ import threading
 from collections.abc import Iterator
 
 from codebench.errors import SandboxError
-from codebench.sandbox.backend import Backend
+from codebench.sandbox.backend import Backend, Isolation
 from codebench.sandbox.execution import SandboxInfo, Step, StepResult, StoppedBy
-from codebench.sandbox.slot import Slot
+from codebench.sandbox.slot import NamespacesRefusedError, Slot
 
 _TRIES = 3
-_STEPS_PER_SLOT = 500
+STEPS_PER_SLOT = {Isolation.NAMESPACES: 500, Isolation.UID: 50, Isolation.NONE: 500}
+"""By isolation: the less it promises from step to step, the sooner there is a new slot."""
 _TIME = {StoppedBy.CPU_TIME, StoppedBy.WALL_TIME}
 
 
@@ -87,6 +88,7 @@ class _Place:
 
     def __init__(self, backend: Backend, slot: Slot | None) -> None:
         self._backend, self.slot = backend, slot
+        self._most_steps = STEPS_PER_SLOT[backend.isolation]
 
     def run(self, step: Step) -> StepResult:
         for left in reversed(range(_TRIES)):
@@ -94,12 +96,12 @@ class _Place:
                 if self.slot is None:
                     self.slot = Slot(self._backend.start(), env=self._backend.env)
                 result = self.slot.run(step)
-            except SandboxError:
+            except SandboxError as error:
                 self._drop()
-                if not left:
+                if not left or isinstance(error, NamespacesRefusedError):
                     raise
             else:
-                if self.slot.tainted or self.slot.n_steps >= _STEPS_PER_SLOT:
+                if self.slot.tainted or self.slot.n_steps >= self._most_steps:
                     self._drop()
                 return result
         raise AssertionError("unreachable")

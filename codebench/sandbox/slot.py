@@ -17,9 +17,14 @@ from codebench.sandbox.execution import Execution, Limits, Step, StepResult
 _LENGTHS = struct.Struct("!II")
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _START_DEADLINE_S = 20.0
+_SEND_DEADLINE_S = 20.0
 _ANSWER_MARGIN_S = 15.0
 _PROTOCOL = 2
 _STREAMS = ("stdout", "stderr", "answers")
+
+
+class NamespacesRefusedError(SandboxError):
+    """This machine does not let a slot make namespaces of its own; trying again is no use."""
 
 
 class Slot:
@@ -43,6 +48,7 @@ class Slot:
         """Run one step.
 
         Raises:
+            NamespacesRefusedError: if this machine does not let slots isolate in this way.
             SandboxError: if the slot failed; it must be closed then.
         """
         self.n_steps += 1
@@ -60,8 +66,13 @@ class Slot:
             }
         ).encode()
         body = b"".join(content for _, content in [*files, *secret])
-        self._channel.send(_LENGTHS.pack(len(header), len(body)) + header + body)
+        frame = _LENGTHS.pack(len(header), len(body)) + header + body
+        self._channel.send(frame, deadline=time.monotonic() + _SEND_DEADLINE_S)
         facts, output = self._answer(time.monotonic() + _patience_s(step.limits))
+        if facts.get("refused") is True:
+            raise NamespacesRefusedError(
+                f"this machine refuses namespaces inside a slot ({facts.get('error')})"
+            )
         if "error" in facts:
             raise SandboxError(f"a slot could not start the step: {facts['error']}")
         self.tainted = bool(facts.pop("tainted", False))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from codebench.package_data import data_path
+from codebench.sandbox.backend import Isolation
 from codebench.sandbox.channel import Channel, ProcessChannel
 from codebench.sandbox.toolchain import find_python_prefix, find_rust_sysroot
 
@@ -21,7 +22,7 @@ class UnsandboxedBackend:
     """
 
     kind = "none"
-    isolation = "none"
+    isolation = Isolation.NONE
     image: str | None = None
 
     def __init__(self) -> None:

@@ -8,60 +8,88 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 
 from codebench.languages.rust import RustRules
-from codebench.sandbox.backend import Backend
+from codebench.sandbox.backend import Backend, Isolation
 from codebench.sandbox.bubblewrap import BubblewrapBackend
 from codebench.sandbox.channel import Channel
 from codebench.sandbox.execution import COMPILE_LIMITS, RUN_LIMITS, Stage, Step, StepResult
-from codebench.sandbox.pool import SlotPool
+from codebench.sandbox.pool import STEPS_PER_SLOT, SlotPool
 from codebench.sandbox.selftest import prove
 
 _HOST_ENV = {"CODEBENCH_CANARY": "seen", "RUSTC_BOOTSTRAP": "1"}
 """Set on the host while the slots run; no sample may see it."""
 
 
+class _CountingChannel:
+    """A real channel that counts the steps that it has taken."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self.n_steps = 0
+
+    def send(self, data: bytes, *, deadline: float) -> None:
+        """See `Channel`."""
+        self.n_steps += 1
+        self._channel.send(data, deadline=deadline)
+
+    def receive(self, size: int, *, deadline: float) -> bytes:
+        """See `Channel`."""
+        return self._channel.receive(size, deadline=deadline)
+
+    def close(self) -> None:
+        """See `Channel`."""
+        self._channel.close()
+
+
 class CountingBackend:
-    """A real backend that counts its starts, so that no slot dies and is replaced unseen."""
+    """A real backend of one slot that notes when a slot ends before it has done all its steps."""
 
-    isolation = "namespaces"
+    def __init__(self, make: Callable[[], Backend]) -> None:
+        self.make = make
+        """Makes another one of the same kind."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self.kind, self.image = backend.kind, backend.image
+        self._backend = backend = make()
+        self.kind, self.isolation, self.image = backend.kind, backend.isolation, backend.image
         self.env: Mapping[str, str] = backend.env
-        self.n_starts = 0
+        self.n_early_ends = 0
+        self._slot: _CountingChannel | None = None
 
     def start(self) -> Channel:
         """See `Backend`."""
-        self.n_starts += 1
-        return self._backend.start()
+        if self._slot is not None and self._slot.n_steps < STEPS_PER_SLOT[self.isolation]:
+            self.n_early_ends += 1
+        self._slot = _CountingChannel(self._backend.start())
+        return self._slot
 
     def close(self) -> None:
         """See `Backend`."""
         self._backend.close()
 
 
-def _docker() -> Backend:
+def _docker(isolation: Isolation) -> Backend:
     from codebench.sandbox.docker import DockerBackend
 
-    return DockerBackend()
+    return DockerBackend(isolation)
 
 
 _BACKENDS: Mapping[str, Callable[[], Backend]] = {
     "bubblewrap": BubblewrapBackend,
-    "docker": _docker,
+    "docker-namespaces": lambda: _docker(Isolation.NAMESPACES),
+    "docker-uid": lambda: _docker(Isolation.UID),
 }
 
 
 @pytest.fixture(
     scope="session",
-    params=[pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in _BACKENDS],
+    params=[
+        pytest.param(name, marks=getattr(pytest.mark, name.partition("-")[0])) for name in _BACKENDS
+    ],
 )
 def backend(request: pytest.FixtureRequest) -> Iterator[CountingBackend]:
     """Each backend in turn."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in _HOST_ENV.items():
             patch.setitem(os.environ, name, value)
-        yield CountingBackend(_BACKENDS[request.param]())
+        yield CountingBackend(_BACKENDS[request.param])
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +109,12 @@ def rustc_version(pool: SlotPool) -> tuple[int, ...]:
     found = re.match(r"rustc (\d+)\.(\d+)\.(\d+)", pool.info().rustc or "")
     assert found is not None
     return tuple(map(int, found.groups()))
+
+
+@pytest.fixture
+def isolation(backend: CountingBackend) -> Isolation:
+    """The level of isolation; the second, by user, promises less: sandbox/README.md."""
+    return backend.isolation
 
 
 @pytest.fixture
@@ -122,9 +156,9 @@ print(sorted(os.listdir(".")), os.listdir("/tmp"), os.listdir("/dev/shm"))
 @pytest.fixture(autouse=True)
 def unharmed(backend: CountingBackend, python: Callable[..., StepResult]) -> Iterator[None]:
     """After every test a harmless program runs in the same slot, and nothing has touched it."""
-    n_starts = backend.n_starts
+    n_early_ends = backend.n_early_ends
     yield
     result = python(_HARMLESS)
     assert result.execution.exit_code == 0, result
     assert result.stdout == b"['own', 'program.py'] [] []\n"
-    assert backend.n_starts == n_starts, "the slot died and was replaced"
+    assert backend.n_early_ends == n_early_ends, "the slot died and was replaced"

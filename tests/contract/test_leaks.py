@@ -32,6 +32,30 @@ _CASES = {
         _IPC + "assert libc.mq_open(b'/x', 0o102, 0o666, None) >= 0",
         _IPC + "print(libc.mq_open(b'/x', 0o2) >= 0)",
     ),
+    "many folders deep": (
+        "import os\nfor _ in range(200): os.mkdir('d' * 200); os.chdir('d' * 200)",
+        "import os; print(os.listdir('.') != ['program.py'])",
+    ),
+    "closed folders": (
+        "import os\nos.makedirs('/tmp/a/b/c')\nopen('/tmp/a/b/c/x', 'w')\n"
+        "for path in ('/tmp/a/b/c', '/tmp/a/b', '/tmp/a', '/tmp', '.'): os.chmod(path, 0)",
+        "import os; print(os.listdir('/tmp') != [])",
+    ),
+    "odd names": (
+        "import os, socket\nfor name in (b'\\xff', b'\\n', b'-rf', b'..x', b'x' * 255):\n"
+        " open(b'/tmp/' + name, 'w')\n os.link(b'/tmp/' + name, b'/tmp/2' + name[:9])\n"
+        "os.symlink('/', '/tmp/link'); os.mkfifo('/tmp/pipe')\n"
+        "socket.socket(1).bind('/tmp/socket')",
+        "import os; print(os.listdir('/tmp') != [])",
+    ),
+    "attributes of a folder": (
+        "import contextlib, os\nfor folder in ('.', '/tmp', '/dev/shm'):\n"
+        " with contextlib.suppress(OSError): os.setxattr(folder, 'user.x', b'x')\n"
+        " with contextlib.suppress(OSError): os.setxattr(folder, 'system.posix_acl_default',"
+        " b'\\2\\0\\0\\0' + b''.join(bytes([t, 0, 0, 0, 255, 255, 255, 255])"
+        " for t in (1, 4, 32)))",
+        "import os; print([x for f in ('.', '/tmp', '/dev/shm') for x in os.listxattr(f)] != [])",
+    ),
     "umask and directory": (
         "import os; os.umask(0o777); os.chdir('/')",
         "import os; print((os.umask(0), os.getcwd()) != (0o022, '/w'))",

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from codebench.sandbox.execution import MIB, StepResult, StoppedBy
+from codebench.sandbox.backend import Isolation
+from codebench.sandbox.execution import COMPILE_LIMITS, MIB, StepResult, StoppedBy
 
 Run = Callable[..., StepResult]
 _EATS = """
@@ -120,19 +121,20 @@ for folder in (".", "/tmp", "/dev/shm"):
     assert result.stdout == b"True True\n" * 3
 
 
-def test_many_files_do_not_add_up(python: Run) -> None:
-    """The limit is on all files of a folder together."""
+def test_many_files_do_not_add_up(python: Run, isolation: Isolation) -> None:
+    """The limit is on all files of a folder together; where steps are users, it is the slot's."""
+    most = COMPILE_LIMITS.disk_bytes if isolation is Isolation.UID else MIB
     result = python(
-        """
+        f"""
 import errno
 n = 0
 try:
-    while n < 100:
-        with open(f"f{n}", "wb", buffering=0) as file:
+    while True:
+        with open(f"f{{n}}", "wb", buffering=0) as file:
             file.write(bytes(1 << 18))
         n += 1
 except OSError as error:
-    print(error.errno == errno.ENOSPC, n <= 4)
+    print(error.errno == errno.ENOSPC, n <= {most} >> 18)
 """,
         disk_bytes=MIB,
     )
@@ -150,17 +152,18 @@ def test_sparse_file(python: Run) -> None:
     assert (result.stdout, result.execution.signal) == (b"27\n", 25)  # EFBIG, SIGXFSZ
 
 
-def test_inodes(python: Run) -> None:
-    """The number of files is limited too."""
+def test_inodes(python: Run, isolation: Isolation) -> None:
+    """The number of files is limited too; where steps are users, the limit is the slot's."""
+    most = COMPILE_LIMITS.n_files if isolation is Isolation.UID else 64
     result = python(
-        """
+        f"""
 n = 0
 try:
     while True:
-        open(f"f{n}", "w").close()
+        open(f"f{{n}}", "w").close()
         n += 1
 except OSError as error:
-    print(error.errno, n < 64)
+    print(error.errno, n < {most})
 """,
         n_files=64,
     )

@@ -15,9 +15,14 @@ from codebench.sandbox.backend import Backend
 _PATIENCE_S = 20
 _HARNESS = """
 import sys
-from codebench.sandbox.choose import SandboxKind, open_sandbox
+from codebench.sandbox.backend import Isolation
+from codebench.sandbox.bubblewrap import BubblewrapBackend
+from codebench.sandbox.docker import DockerBackend
 from codebench.sandbox.execution import RUN_LIMITS, Stage, Step
-pool = open_sandbox(SandboxKind(sys.argv[1]), n_slots=1, notify=print)
+from codebench.sandbox.pool import SlotPool
+kind, isolation = sys.argv[1:]
+backend = DockerBackend(Isolation(isolation)) if kind == "docker" else BubblewrapBackend()
+pool = SlotPool(backend, n_slots=1)
 step = Step(
     stage=Stage.RUN,
     argv=("python3", "-I", "-S", "-B", "-c", "import os, time; os.fork(); time.sleep(600)"),
@@ -57,7 +62,9 @@ def _running_containers(owner: int) -> list[str]:
 def test_a_killed_harness_leaves_nothing_running(backend: Backend) -> None:
     """SIGKILL of the harness during a step ends its slots and all that runs in them."""
     harness = subprocess.Popen(
-        [sys.executable, "-c", _HARNESS, backend.kind], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _HARNESS, backend.kind, str(backend.isolation)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert harness.stdout is not None
     try:
@@ -84,7 +91,7 @@ def test_a_killed_harness_leaves_nothing_running(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize(
-    "backend", [pytest.param("docker", marks=pytest.mark.docker)], indirect=True
+    "backend", [pytest.param("docker-namespaces", marks=pytest.mark.docker)], indirect=True
 )
 def test_only_dead_owners_lose_their_containers(backend: Backend) -> None:
     """Slots of a dead process or of an earlier boot are removed; those of a living one stay."""
