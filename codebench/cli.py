@@ -12,12 +12,14 @@ from codebench import __version__
 from codebench.errors import CodebenchError
 from codebench.export import FORMAT_NAMES
 from codebench.options import (
+    LOG_PROJECT_OPTION,
     SANDBOX_OPTION,
     judging_options,
     prompt_options,
     sampling_options,
     source_options,
 )
+from codebench.trackers import TRACKER_NAMES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -243,6 +245,67 @@ def export(paths: tuple[Path, ...], name: str, output: str, dark: bool) -> None:
     from codebench.commands.export import export_command
 
     export_command(paths, name, output, dark=dark)
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    "names",
+    type=click.Choice(TRACKER_NAMES),
+    multiple=True,
+    required=True,
+    help="The tracker; may be repeated.",
+)
+@LOG_PROJECT_OPTION
+def log(paths: tuple[Path, ...], names: tuple[str, ...], log_project: str | None) -> None:
+    """Send the numbers of results to a tracker, one point a step.
+
+    PATHS are results files, run directories, or folders that hold them. The steps of one training
+    make one line, whatever their order.
+
+    \b
+    codebench log runs/ --to tensorboard
+    WANDB_MODE=offline codebench log runs/step_500 runs/step_2000 --to wandb
+    """  # noqa: D301 - click wants the character, not the two
+    from codebench.commands.log import log_command
+
+    log_command(paths, names, log_project)
+
+
+@main.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--rater", help="Who rates.  [default: the login name]")
+@click.option(
+    "--n",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="Programs to rate, spread over runs and prompts.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Another seed shows other programs.",
+)
+@click.option("--summary", is_flag=True, help="Show what was rated so far, and stop.")
+@click.option("--json", "as_json", is_flag=True, help="Print that as JSON.")
+def rate(**options: Any) -> None:  # noqa: ANN401 - click's own types
+    """Rate the style and idiom of programs, without knowing which checkpoint wrote them.
+
+    RUNS are run directories; of several, programs are shown mixed. One key a score, and the same
+    command goes on where it was left. Raters who use the same --n and --seed see the same programs,
+    each in an order of their own, and --summary says how far they agree.
+
+    \b
+    codebench rate runs/step_500 runs/step_2000
+    codebench rate runs/step_500 runs/step_2000 --summary
+    """  # noqa: D301 - click wants the character, not the two
+    from codebench.commands.rate import rate_command
+
+    rate_command(options)
 
 
 @main.group()

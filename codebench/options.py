@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from codebench.trackers import TRACKER_NAMES
+
 Command = Callable[..., Any]
 _MAX_ROWS = 4096
 _MAX_K = 1_000_000
@@ -19,6 +21,12 @@ SANDBOX_OPTION = click.option(
     default="auto",
     show_default=True,
     help="What isolates the programs; none is for trusted programs only.",
+)
+
+LOG_PROJECT_OPTION = click.option(
+    "--log-project",
+    metavar="NAME",
+    help="Project in the tracker.  [default: the tracker's own setting, else codebench]",
 )
 
 
@@ -253,6 +261,13 @@ judging_options = options(
         help="Write a table too: a row for the run and one a prompt.",
     ),
     click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML too."),
+    click.option(
+        "--log-to",
+        type=click.Choice(TRACKER_NAMES),
+        multiple=True,
+        help="Send the numbers to a tracker too; may be repeated.",
+    ),
+    LOG_PROJECT_OPTION,
     click.option(
         "--fail-on-collapse",
         is_flag=True,

@@ -44,7 +44,7 @@ def _prompts_table(results: Results) -> Table:
     table.add_column("most frequent error", overflow="ellipsis", no_wrap=True, ratio=1)
     for prompt in shown:
         rate, tests = prompt.compile_success_rate, prompt.tests
-        cells = [
+        cells: list[str | Text] = [
             Text(prompt.id),
             f"{prompt.compile_success}/{prompt.judged}",
             "-" if rate is None else f"{rate:.0f} %",
@@ -97,7 +97,7 @@ def _summary(results: Results) -> list[str]:
     lines.append(
         f"Time: {timing.wall_s:.1f} s = start-up {timing.startup_s:.1f} + sampling "
         f"{timing.sampling_s:.1f} + rest {timing.other_s:.1f}; compiling "
-        f"{timing.compiling_s:.1f} and testing {timing.testing_s:.1f} beside it"
+        f"{timing.compiling_s:.1f} and testing {_number(timing.testing_s)} beside it"
     )
     if timing.decode_tokens_per_second is not None:
         lines.append(f"Sampling: {_sampling(timing)}")

@@ -29,21 +29,36 @@ class Asked:
     files: tuple[tuple[str, Path], ...] = ()
     """Further files: the name of the format (`codebench.export.formats`) and where it goes."""
 
+    trackers: tuple[str, ...] = ()
+    """Trackers that get the numbers, after everything is written."""
+
+    log_project: str | None = None
+    """Project in the trackers; None is their own setting."""
+
     fail_on_collapse: bool = False
     """Exit code 1 when the model writes no code, after everything is written."""
 
 
 def asked_of(options: Mapping[str, Any]) -> Asked:
-    """Return what the options `--summary-csv`, `--junit` and `--fail-on-collapse` ask for.
+    """Return what the options from `--summary-csv` to `--fail-on-collapse` ask for.
 
     Raises:
-        EnvironmentProblem: if a file cannot be written.
+        EnvironmentProblem: if a file cannot be written, or a tracker is not installed.
     """
     named = (("csv", "summary_csv"), ("junit", "junit"))
     files = tuple((name, options[key]) for name, key in named if options[key] is not None)
     for name, path in files:
         check_output(path, f"--{'summary-csv' if name == 'csv' else name}")
-    return Asked(files=files, fail_on_collapse=options["fail_on_collapse"])
+    if options["log_to"]:
+        from codebench.trackers.sending import check_trackers
+
+        check_trackers(options["log_to"])
+    return Asked(
+        files=files,
+        trackers=options["log_to"],
+        log_project=options["log_project"],
+        fail_on_collapse=options["fail_on_collapse"],
+    )
 
 
 def check_places(output: str, run_dir: Path | None) -> None:
@@ -111,6 +126,7 @@ def perform(
     else:
         write_atomically(Path(output), content)
     _write_files(finished, asked)
+    _log(finished, asked)
     if finished.too_many_infra_errors:
         sys.stderr.write(
             f"codebench: {finished.n_infra_errors} samples could not be judged (infra_error); "
@@ -132,3 +148,15 @@ def _write_files(finished: "Finished", asked: Asked) -> None:
     run = load_results(finished.run_dir)
     for name, path in asked.files:
         write_atomically(path, FORMATS[name].write([run]))
+
+
+def _log(finished: "Finished", asked: Asked) -> None:
+    """Send the numbers to the trackers; what they refuse is told, and the run counts anyway."""
+    if not asked.trackers:
+        return
+    from codebench.trackers.sending import send
+
+    failures = send([finished.results], asked.trackers, project=asked.log_project)
+    for name, line in failures.items():
+        again = f"`codebench log {finished.run_dir} --to {name}`"
+        sys.stderr.write(f"codebench: {line}; the results are written, {again} tries again\n")

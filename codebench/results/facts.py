@@ -20,7 +20,6 @@ class RunTiming:
     compiling_s: float
     """Time of compiling in the sandbox, summed over its slots."""
 
-
     queue_s: float
     """Time that completions waited for a slot, summed over samples."""
 

@@ -265,9 +265,9 @@ class Timing(Described):
     compiling_s: float
     """Time of compiling in the sandbox, summed over its slots, seconds."""
 
-    testing_s: float
+    testing_s: float | None
     """Time of building with tests and running them in the sandbox, summed over its slots, seconds;
-    Python with tests compiles in it."""
+    Python with tests compiles in it. Null in older files."""
 
     queue_s: float
     """Time that completions waited for a slot, summed over samples, seconds."""

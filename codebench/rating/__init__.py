@@ -1,0 +1,1 @@
+"""Ratings by people: which programs are shown, what is answered, how far raters agree."""
