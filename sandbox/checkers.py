@@ -67,10 +67,9 @@ def _wait_for_first(control: socket.socket, isolation: str, uid: "int | None") -
     isolate.load(json.loads(first[0])["module"])  # this folder is covered soon
     if isolation == "namespaces":
         try:
-            isolate.make_namespaces()
+            init = isolate.fork_into_namespaces()
         except OSError:
             os._exit(1)
-        init = os.fork()
         if init:
             control.send(str(init).encode())
             control.close()
@@ -78,6 +77,7 @@ def _wait_for_first(control: socket.socket, isolation: str, uid: "int | None") -
                 os.close(fd)
             os.waitpid(init, 0)
             os._exit(0)
+        isolate.become_inner_user()
         isolate.make_file_systems(_LIMITS, sys.executable)
         isolate.drop_privileges()
     else:
@@ -85,6 +85,7 @@ def _wait_for_first(control: socket.socket, isolation: str, uid: "int | None") -
             uids.become(uid)
             isolate.drop_privileges()
         control.send(str(os.getpid()).encode())
+    isolate.set_limits(_LIMITS, count_processes=False)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
     _serve(control, first[0], first[1])
 
@@ -100,7 +101,6 @@ def _serve(control: socket.socket, header: bytes, fds: list[int]) -> NoReturn:
         if os.fork() == 0:
             control.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            isolate.set_limits(_LIMITS, count_processes=False)
             try:
                 module.main(files, channel, answers)
             except BaseException:  # noqa: BLE001 - its last words; no verdict follows

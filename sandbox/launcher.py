@@ -76,13 +76,29 @@ def _serve(control: socket.socket, isolation: str) -> NoReturn:
         if not header:
             os._exit(0)
         job = json.loads(header)
-        warm = _warm_module(job["argv"][0])
-        if os.fork() == 0:
-            control.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _run_step(job, Descriptors(*fds), isolation, warm)
+        warm, given = _warm_module(job["argv"][0]), Descriptors(*fds)
+        try:
+            if (init := _fork(isolation)) == 0:
+                control.close()
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                _run_step(job, given, isolation, warm)
+            report.tell_init(given.report, init)
+        except OSError as error:
+            report.tell_error(given.report, error)
         for fd in fds:
             os.close(fd)
+
+
+def _fork(isolation: str) -> int:
+    """Fork the process that all of a step descends from.
+
+    Raises:
+        OSError: if the host refuses.
+    """
+    if isolation != "namespaces":
+        return os.fork()
+    with report.refusals():
+        return isolate.fork_into_namespaces()
 
 
 def _warm_module(name: str) -> "ModuleType | None":
@@ -101,12 +117,13 @@ def _run_step(
         folder = isolate.WORK if isolated else tempfile.mkdtemp(prefix="codebench-")
         if isolation == "namespaces":
             with report.refusals():
-                _become_init(job, fds, warm)
-        else:
-            report.tell_init(fds.report, os.getpid())
+                _become_init(job, warm)
+            isolate.set_limits(job["limits"], count_processes=True)
+            isolate.write_files(folder, parcel.unpack(fds.files, job["files"]))
+            isolate.drop_privileges()
         if job["uid"] is not None:
             uids.hand_over(job["uid"])
-        status = _run_program(job, fds, folder, isolated, warm)
+        status = _run_program(job, fds, folder, isolation, warm)
         _end_all(job, fds, folder, isolated, status)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is not the program's
         report.tell_error(fds.report, error)
@@ -116,16 +133,9 @@ def _run_step(
         os._exit(0)
 
 
-def _become_init(job: dict[str, Any], fds: Descriptors, warm: "ModuleType | None") -> None:
-    """Go on as init of new namespaces, with nothing but fresh file systems to write to."""
-    isolate.make_namespaces()
-    init = os.fork()
-    if init:
-        report.tell_init(fds.report, init)
-        for fd in {*fds} - {fds.report}:
-            os.close(fd)
-        os.waitpid(init, 0)
-        os._exit(0)
+def _become_init(job: dict[str, Any], warm: "ModuleType | None") -> None:
+    """Take the new namespaces into use: nothing but fresh file systems to write to."""
+    isolate.become_inner_user()
     executable = sys.executable if warm else isolate.find_executable(job, isolate.WORK)
     isolate.make_file_systems(job["limits"], executable)
     isolate.hide_from_sample()
@@ -135,20 +145,16 @@ def _run_program(
     job: dict[str, Any],
     fds: Descriptors,
     folder: str,
-    isolated: bool,  # noqa: FBT001 - there is no better word for it
+    isolation: str,
     warm: "ModuleType | None",
 ) -> int:
     """Start the program, wait for it, reap what else ends, report; return its wait status."""
     started = time.monotonic()
     program = os.fork()
     if program == 0:
-        isolate.set_limits(job["limits"], count_processes=isolated)
-        if job["uid"] is not None:
-            isolate.go_first_under_pressure()
-            uids.become(job["uid"])
-        isolate.write_files(folder, parcel.unpack(fds.files, job["files"]))
-        if isolated:
-            isolate.drop_privileges()
+        isolate.limit_files(job["limits"])
+        if isolation != "namespaces":  # there it has all that from its init
+            _take_rights(job, fds, folder, isolation)
         files = parcel.unpack(fds.files, job["files"]) if warm else {}
         isolate.take_streams(folder, fds.out, fds.err, fds.third if job["third"] else None)
         if warm is not None:
@@ -161,6 +167,17 @@ def _run_program(
         pid, status, usage = os.wait4(-1, 0)
     report.tell_end(fds.report, status, usage, time.monotonic() - started)
     return status
+
+
+def _take_rights(job: dict[str, Any], fds: Descriptors, folder: str, isolation: str) -> None:
+    """Become who the program is to be, in its folder, with its limits."""
+    isolate.set_limits(job["limits"], count_processes=isolation == "uid")
+    if job["uid"] is not None:
+        isolate.go_first_under_pressure()
+        uids.become(job["uid"])
+    isolate.write_files(folder, parcel.unpack(fds.files, job["files"]))
+    if isolation == "uid":
+        isolate.drop_privileges()
 
 
 def _end_all(

@@ -10,7 +10,7 @@ import os
 import resource
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 _INIT = struct.Struct("!ci")
 _END = struct.Struct("!cidddq")
@@ -66,12 +66,11 @@ def tell_end(fd: int, status: int, usage: resource.struct_rusage, wall_s: float)
     os.write(fd, _END.pack(b"S", status, usage.ru_utime, usage.ru_stime, wall_s, peak))
 
 
-def tell_error(fd: int, error: Exception) -> NoReturn:
-    """Say that the step could not be started, and end."""
+def tell_error(fd: int, error: Exception) -> None:
+    """Say that the step could not be started."""
     text = str(error).encode(errors="replace")[:_MAX_ERROR]
     refused = isinstance(error, RefusedError)
     os.write(fd, _ERROR.pack(b"E", refused, len(text)) + text)
-    os._exit(1)
 
 
 class Report:

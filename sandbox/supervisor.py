@@ -34,7 +34,7 @@ from watch import Watch, pids_here
 
 PROTOCOL = 2
 _LENGTHS = struct.Struct("!II")
-_TRIES_TO_VANISH = 200
+_TRIES_TO_VANISH, _VANISH_S = 1000, 0.0002
 _MAX_FRAME = 64 * 1024 * 1024
 _OOM_COUNTERS = ("/sys/fs/cgroup/memory/memory.oom_control", "/sys/fs/cgroup/memory.events")
 
@@ -165,7 +165,7 @@ class Supervisor:
             if not pids_here() - ours:
                 return False
             _reap()
-            time.sleep(0.001)
+            time.sleep(_VANISH_S)
         return True
 
 

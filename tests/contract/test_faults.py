@@ -108,7 +108,7 @@ def test_slot_killed_midrun(backend: Remakable, n_kills: int) -> None:
         {"argv": ("no-such-program",)},
         {"argv": ("python3", "a\0b")},
         {"files": {"../x": b""}},
-        {"files": {"x": b"x" * 100}, "limits": RUN_LIMITS.model_copy(update={"disk_bytes": 10})},
+        {"files": {"x": b"x" * 10_000}, "limits": RUN_LIMITS.model_copy(update={"disk_bytes": 10})},
     ],
     ids=["no program", "no argument", "no file name", "no room"],
 )

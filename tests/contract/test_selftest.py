@@ -133,7 +133,7 @@ def test_the_second_level_is_taken_where_the_first_is_refused(backend: Backend) 
         pool.close()
     (line,) = said
     assert line.startswith(
-        "this machine refuses namespaces inside a slot (unshare user namespace: Operation not "
+        "this machine refuses namespaces inside a slot (clone into namespaces: Operation not "
         "permitted): isolating by user, which is weaker. To allow them: with AppArmor see "
     )
     assert "apparmor-codebench" in line
