@@ -29,6 +29,7 @@ import report
 import uids
 
 WARM = "warm:"
+_NULL = os.open(os.devnull, os.O_RDWR)
 
 
 class Descriptors(NamedTuple):
@@ -77,16 +78,57 @@ def _serve(control: socket.socket, isolation: str) -> NoReturn:
             os._exit(0)
         job = json.loads(header)
         warm, given = _warm_module(job["argv"][0]), Descriptors(*fds)
+        alone = warm is not None and isolation == "namespaces"
         try:
+            started = time.monotonic()
             if (init := _fork(isolation)) == 0:
                 control.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                if alone:
+                    _run_as_init(job, given, warm)
                 _run_step(job, given, isolation, warm)
-            report.tell_init(given.report, init)
+            report.tell_init(given.report, init, is_program=alone)
+            if alone:
+                _wait_for_init(init, given, started)
         except OSError as error:
             report.tell_error(given.report, error)
         for fd in fds:
             os.close(fd)
+
+
+def _run_as_init(job: dict[str, Any], fds: Descriptors, warm: "ModuleType | None") -> NoReturn:
+    """Run a warm step in the one process that is init of its namespaces itself.
+
+    It starts no other program, so it gives up its rights for good before it looks at the sample. As
+    with every init, signals that come from inside and that it has not asked for are lost.
+    """
+    assert warm is not None
+    try:
+        with report.refusals():
+            _become_init(job, warm)
+        isolate.set_limits(job["limits"], count_processes=True)
+        isolate.limit_files(job["limits"])
+        isolate.drop_privileges()
+        files = parcel.unpack(fds.files, job["files"])
+        isolate.write_files(isolate.WORK, files)
+        third = fds.third if job["third"] else None
+        isolate.take_streams(isolate.WORK, fds.out, fds.err, third)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is not the program's
+        report.tell_error(fds.report, error)
+        os._exit(0)
+    _run_warm(warm, files, isolate.environment(job, isolate.WORK))
+
+
+def _wait_for_init(init: int, fds: Descriptors, started: float) -> None:
+    """Wait for a step that is its own init, and report; the launcher has nothing else to do."""
+    for fd in {*fds} - {fds.report}:
+        os.dup2(_NULL, fd)  # its own ends of the pipes would keep them open
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        _, status, usage = os.wait4(init, 0)
+        report.tell_end(fds.report, status, usage, time.monotonic() - started)
+    finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
 
 def _fork(isolation: str) -> int:

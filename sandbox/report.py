@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_INIT = struct.Struct("!ci")
+_INIT = struct.Struct("!c?i")
 _END = struct.Struct("!cidddq")
 _ERROR = struct.Struct("!c?I")
 _MAX_ERROR = 1024
@@ -55,9 +55,9 @@ def refusals() -> Iterator[None]:
         raise
 
 
-def tell_init(fd: int, pid: int) -> None:
-    """Say from whom all of the step descends."""
-    os.write(fd, _INIT.pack(b"I", pid))
+def tell_init(fd: int, pid: int, *, is_program: bool = False) -> None:
+    """Say from whom all of the step descends, and whether that is the program itself."""
+    os.write(fd, _INIT.pack(b"I", is_program, pid))
 
 
 def tell_end(fd: int, status: int, usage: resource.struct_rusage, wall_s: float) -> None:
@@ -79,6 +79,7 @@ class Report:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.init = 0
+        self.init_is_program = False
         self.end: End | None = None
         self.error: OSError | None = None
         self.closed = False
@@ -96,7 +97,7 @@ class Report:
     def _take(self, said: bytes) -> int:
         """Read the record that stands first, and return its size; init's own may come behind."""
         if said[:1] == b"I":
-            _, self.init = _INIT.unpack(said[: _INIT.size])
+            _, self.init_is_program, self.init = _INIT.unpack(said[: _INIT.size])
             return _INIT.size
         if said[:1] == b"S":
             self.end = End(*_END.unpack(said[: _END.size])[1:])

@@ -182,7 +182,8 @@ class Watch:
     def _look(self) -> None:
         """Measure, and note the limit that is passed, if none was before."""
         family = _family(self._report.init)
-        memory = _resident_bytes(set(family) - {self._report.init})
+        ours = set() if self._report.init_is_program else {self._report.init}
+        memory = _resident_bytes(set(family) - ours)
         self._cpu_s = max(self._cpu_s, sum(family.values()) / _TICKS_PER_S)
         self._peak = max(self._peak, memory)
         if self._stopped_by is not None:
