@@ -18,6 +18,7 @@ from check_blocks import message_of, prepare_blocks, run_blocks
 from frames import Broken, Gone
 from remote_objects import Remote
 from remote_session import ROOT, Session
+from self_contained import is_self_contained
 from shown_objects import TESTS
 
 _TRUSTED_FILE = "<trusted>"
@@ -39,11 +40,16 @@ class _Answers:
             line = line[os.write(self._descriptor, line) :]
 
 
-def prepare(files: Mapping[str, bytes]) -> None:
-    """Compile what a task holds, where the process that `main` runs in is forked from."""
+def prepare(files: Mapping[str, bytes]) -> bool:
+    """Compile what a task holds, once for all samples of a prompt.
+
+    Returns:
+        Whether `main` may run it here, and another task after it.
+    """
     task = json.loads(files["task.json"])
     _compiled(task["trusted"])
     prepare_blocks(task["tests"], task["names"], task["setup"])
+    return all(map(is_self_contained, (task["trusted"], task["setup"], *task["tests"])))
 
 
 @functools.lru_cache(maxsize=512)

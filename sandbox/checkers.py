@@ -1,7 +1,8 @@
-"""Forks checkers: the trusted processes that ask a program and judge its answers.
+"""Runs checkers: the trusted code that asks a program and judges its answers.
 
 They share one isolation that is made when the first is asked for: their own namespaces, file
-systems, system-call filter and limits. No sample is ever in it, so one after the other is enough.
+systems, system-call filter and limits. No sample is ever in it, so one after the other is enough. A
+task that could leave something behind (`self_contained.py`) is run in a forked process of its own.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import signal
 import socket
 import sys
 import traceback
+from types import ModuleType
 from typing import Any, NoReturn
 
 import isolate
@@ -18,7 +20,7 @@ import parcel
 import uids
 
 _LIMITS = {
-    "cpu_s": 60,
+    "cpu_s": 600,
     "memory_bytes": 512 << 20,
     "n_processes": 16,
     "disk_bytes": 1 << 20,
@@ -90,21 +92,28 @@ def _wait_for_first(control: socket.socket, isolation: str, uid: "int | None") -
     _serve(control, first[0], first[1])
 
 
+def _check(module: ModuleType, files: dict[str, bytes], channel: int, answers: int) -> None:
+    try:
+        module.main(files, channel, answers)
+    except BaseException:  # noqa: BLE001 - its last words; no verdict follows
+        traceback.print_exc()
+
+
 def _serve(control: socket.socket, header: bytes, fds: list[int]) -> NoReturn:
     while header:
         job = json.loads(header)
         module = isolate.load(job["module"])
         packed, channel, answers = fds
         files = parcel.unpack(packed, job["files"])
+        stays = False
         with contextlib.suppress(Exception):  # `main` meets it again, and says so
-            module.prepare(files)
-        if os.fork() == 0:
+            stays = module.prepare(files)
+        if stays:
+            _check(module, files, channel, answers)
+        elif os.fork() == 0:
             control.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            try:
-                module.main(files, channel, answers)
-            except BaseException:  # noqa: BLE001 - its last words; no verdict follows
-                traceback.print_exc()
+            _check(module, files, channel, answers)
             os._exit(0)
         for fd in fds:
             os.close(fd)

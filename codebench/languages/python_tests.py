@@ -15,9 +15,10 @@ that the program compiled is the compiler's.
 """
 
 import ast
+import functools
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -111,7 +112,7 @@ def read_grading(step: Step, result: StepResult) -> Graded:
     return Graded(
         outcome=outcome,
         executions=(result.execution,),
-        tests=_report(outcome, frames, task["tests"], result.execution),
+        tests=_report(outcome, frames, tuple(task["tests"]), result.execution),
         diagnostics=tuple(map(_diagnostic, compiled.get("diagnostics", ()))),
         flags=("shared",) if task["shared"] else (),
     )
@@ -151,7 +152,7 @@ def _outcome(frames: Mapping[str, Mapping[str, Any]], execution: Execution) -> O
 def _report(
     outcome: Outcome,
     frames: Mapping[str, Mapping[str, Any]],
-    tests: Sequence[str],
+    tests: tuple[str, ...],
     execution: Execution,
 ) -> TestReport:
     final, planned = frames.get("final", {}), _planned(tests)
@@ -179,7 +180,8 @@ def _why_no_result(final: Mapping[str, Any], execution: Execution) -> str:
     return str(said or "the program left without an answer")
 
 
-def _planned(tests: Sequence[str]) -> int:
+@functools.lru_cache(maxsize=1024)
+def _planned(tests: tuple[str, ...]) -> int:
     """Return how many checks there are: blocks, or the assert statements of a single block."""
     if len(tests) != 1 or not _is_python(tests[0]):
         return len(tests)

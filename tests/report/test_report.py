@@ -4,8 +4,6 @@ import base64
 import hashlib
 import random
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
