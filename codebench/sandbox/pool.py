@@ -25,7 +25,9 @@ class SlotPool:
         """None is a place whose slot is not started, or was closed after a failure."""
         for _ in range(n_slots):
             self._free.put(None)
-        self._taking_all = threading.Lock()
+        self._turn = threading.Lock()
+        """Whoever wants a slot passes here, so that who wants them all is not overtaken."""
+
         self._closed = False
         self.facts: dict[str, str | None] = {"rustc": None, "python": None}
         """Versions inside, filled in by the self-test."""
@@ -40,15 +42,22 @@ class SlotPool:
             result = place.run(step)
         if result.execution.stopped_by not in _TIME:
             return result
-        with self._taking_all, contextlib.ExitStack() as stack:
-            places = [stack.enter_context(self._place()) for _ in range(self._n_slots)]
+        with contextlib.ExitStack() as stack:
+            with self._turn:
+                slots = [self._free.get() for _ in range(self._n_slots)]
+                places = [stack.enter_context(self._holding(slot)) for slot in slots]
             again = places[0].run(step)
         execution = again.execution.model_copy(update={"retried_alone": True})
         return again._replace(execution=execution)
 
+    def _place(self) -> contextlib.AbstractContextManager["_Place"]:
+        with self._turn:
+            slot = self._free.get()
+        return self._holding(slot)
+
     @contextlib.contextmanager
-    def _place(self) -> Iterator["_Place"]:
-        place = _Place(self._backend, self._free.get())
+    def _holding(self, slot: Slot | None) -> Iterator["_Place"]:
+        place = _Place(self._backend, slot)
         try:
             if self._closed:
                 raise SandboxError("the sandbox is closed")
