@@ -14,6 +14,7 @@ from codebench.sandbox.execution import COMPILE_LIMITS, RUN_LIMITS, Stage, Step
 _CHECKED = ("-Coverflow-checks=on", "-Cdebug-assertions=on")
 _QUIET = "--cap-lints=allow"  # in a grading build lints decide nothing
 _JSON = "--error-format=json"
+_FAST = ("-Ccodegen-units=1", "-Cembed-bitcode=no")  # nobody asks for link-time optimisation
 _LINK = """
 for lld in /opt/rust/lib/rustlib/*/bin/rust-lld; do
     if [ -x "$lld" ]; then
@@ -47,7 +48,7 @@ def _library(source: bytes, arguments: Sequence[str]) -> Step:
     return Step(
         stage=Stage.COMPILE,
         argv=(
-            *("rustc", "--crate-type=rlib", *arguments, _QUIET, _JSON, "-Ccodegen-units=1"),
+            *("rustc", "--crate-type=rlib", *arguments, _QUIET, _JSON, *_FAST),
             *("-o", "lib.rlib", "program.rs"),
         ),
         files={"program.rs": source},
