@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -65,6 +66,12 @@ def _cost(item: pytest.Item) -> int:
 
 
 @pytest.hookimpl(trylast=True)
+def pytest_configure() -> None:
+    """Let what the tests start be interrupted, even where a shell started us to ignore it (`&`)."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the quick tests first, so that a simple mistake is told within seconds."""
     items.sort(key=_cost)
