@@ -343,11 +343,21 @@ def checkpoints_list(checkpoint_root: Path | None) -> None:
     envvar="CODEBENCH_BUILD_NETWORK",
     help="Network of the build steps, as `host`.",
 )
-def doctor(sandbox: str, image: bool, build_image: bool, build_network: str | None) -> None:
+@click.option(
+    "--sandbox-suite",
+    is_flag=True,
+    help="Attack the sandboxes of this machine, each in every way known (a minute each), and stop.",
+)
+def doctor(
+    sandbox: str, image: bool, build_image: bool, build_network: str | None, sandbox_suite: bool
+) -> None:
     """Check what a run needs on this machine, each thing with its fix.
+
+    With --sandbox-suite the exit code is 1 if an attack gets through.
 
     \b
     codebench doctor
+    codebench doctor --sandbox-suite --sandbox docker
     """  # noqa: D301 - click wants the character, not the two
     from codebench.commands import doctor as room
 
@@ -355,6 +365,8 @@ def doctor(sandbox: str, image: bool, build_image: bool, build_network: str | No
         room.print_image()
     elif build_image:
         room.build_image(build_network)
+    elif sandbox_suite:
+        raise click.exceptions.Exit(room.attack(sandbox))
     else:
         raise click.exceptions.Exit(room.examine(sandbox))
 

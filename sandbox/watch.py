@@ -10,7 +10,7 @@ from report import Report
 
 _TICK_S = 0.05
 _LAST_WORDS_S = 0.2
-_ENDING_S = 5.0
+_ENDING_S = 10.0
 _COUNTED = (b"RssAnon:", b"RssShmem:")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 

@@ -33,6 +33,7 @@ ROOMS = (
     "source",
     "oracle",
     "judge",
+    "conformance",
     "table",
     "run",
     "start",

@@ -42,6 +42,21 @@ def build_image(network: str | None) -> None:
     click.echo(image_name())
 
 
+def attack(sandbox: str) -> int:
+    """Try every attack on the sandboxes, print what became of them; return 1 if one got through.
+
+    Raises:
+        UsageError, EnvironmentProblem, SandboxError: as `run_suite`.
+    """
+    from codebench.conformance.suite import State, run_suite
+    from codebench.conformance.table import print_table
+
+    results = run_suite(SandboxKind(sandbox), notify=lambda line: click.echo(line, err=True))
+    print_table(results)
+    through = any(found.state is State.FAILS for _, findings in results for found in findings)
+    return int(through)
+
+
 def examine(sandbox: str) -> int:
     """Print a line for each thing; return 0 if a run can be done, else 3."""
     kinds = (
