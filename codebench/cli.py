@@ -211,7 +211,13 @@ def history(folder: Path, as_json: bool) -> None:
     show_default=True,
     help="Compile rate that is aimed at, percent; a line in the chart.",
 )
-def report(paths: tuple[Path, ...], output: Path, target: float) -> None:
+@click.option(
+    "--update-readme",
+    "readme",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Bring the section of results in this README up to date too.",
+)
+def report(paths: tuple[Path, ...], output: Path, target: float, readme: Path | None) -> None:
     """Write one HTML file with the trend, the errors and every sample.
 
     PATHS are results files, run directories, or folders that hold them. The file opens from disk
@@ -222,7 +228,7 @@ def report(paths: tuple[Path, ...], output: Path, target: float) -> None:
     """  # noqa: D301 - click wants the character, not the two
     from codebench.commands.report import report_command
 
-    report_command(paths, output=output, target=target)
+    report_command(paths, output=output, target=target, readme=readme)
 
 
 @main.command()

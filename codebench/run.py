@@ -99,6 +99,8 @@ class Run:
             self._sample_and_judge()
         self._directory.sync()
         results = self._aggregator.finish(self._directory.manifest, self._facts(environment))
+        if (earlier := _earlier(self._directory.path)) is not None:
+            results = results.model_copy(update={"ratings": earlier.ratings})
         write_atomically(self._directory.path / RESULTS_NAME, results.to_json())
         return Finished(
             results=results,
@@ -243,8 +245,8 @@ class Run:
 
     def _timing(self) -> Timing:
         """Return where the time went: of the last invocation that drew anything."""
-        if not self._n_generated and (earlier := _earlier_timing(self._directory.path)):
-            return earlier
+        if not self._n_generated and (earlier := _earlier(self._directory.path)):
+            return earlier.timing
         drawn = self._sampler.timing()
         wall_s = time.monotonic() - self._started
         bound = None
@@ -266,8 +268,8 @@ class Run:
         ).results()
 
 
-def _earlier_timing(run_dir: Path) -> Timing | None:
+def _earlier(run_dir: Path) -> Results | None:
     try:
-        return Results.model_validate_json((run_dir / RESULTS_NAME).read_bytes()).timing
+        return Results.model_validate_json((run_dir / RESULTS_NAME).read_bytes())
     except (OSError, ValueError):
         return None

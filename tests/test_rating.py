@@ -255,6 +255,23 @@ def test_the_summary_is_printed_and_is_json(runs: Runs) -> None:
     assert f"style {found['agreement']['style']:.2f}" in shown.stdout
 
 
+def test_ratings_are_in_results_and_report(runs: Runs, tmp_path: Path) -> None:
+    """After a sitting results.json holds the means, and the report's figures show them."""
+    assert rate(runs, "--rater", "ann", "--n", "2", keys="5\n4\n5\n4\n").exit_code == 0
+    rated = [load_results(run).results.ratings for run in runs]
+    assert sum(one.n_ratings for one in rated if one) == 2
+    scores = {(one.style.mean, one.idiom.mean, one.n_raters) for one in rated if one}
+    assert scores == {(5.0, 4.0, 1)}
+    page, readme = tmp_path / "r.html", tmp_path / "README.md"
+    folder = str(runs.five if rated[0] else runs.ten)
+    done = CliRunner().invoke(
+        main, ["report", folder, "--output", str(page), "--update-readme", str(readme)]
+    )
+    assert done.exit_code == 0, done.output
+    assert "style, 1 to 5" in page.read_text()
+    assert "compile" in readme.read_text()
+
+
 def test_no_ratings_yet(runs: Runs) -> None:
     """The summary of nothing is null for programs and a hint for people."""
     assert rate(runs, "--json").stdout == "null\n"

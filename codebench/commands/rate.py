@@ -12,7 +12,8 @@ import orjson
 from codebench.errors import UsageError
 from codebench.rating.book import read_ratings
 from codebench.rating.choosing import Shown, chosen, order_for
-from codebench.rating.summary import MeanScore, RatingSummary, rating_summary
+from codebench.rating.summary import RatingSummary, note_in_results, rating_summary
+from codebench.results.parts import MeanScore
 from codebench.results.reading import Loaded, load_folder, load_results
 from codebench.store.run_directory import MANIFEST_NAME
 
@@ -39,7 +40,12 @@ def rate_command(options: Mapping[str, Any]) -> None:
         raise UsageError("there are no judged programs in these runs")
     todo = _not_answered(programs, rater)
     n_before = len(programs) - len(todo)
-    n_answered = _rate(order_for(rater, todo, seed=options["seed"]), rater, n_before)
+    try:
+        n_answered = _rate(order_for(rater, todo, seed=options["seed"]), rater, n_before)
+    finally:
+        for run in runs:
+            if run.run_dir:
+                note_in_results(run.run_dir)
     more = "" if n_answered == len(programs) else "; the same command goes on"
     click.echo(f"{rater}: {n_answered} of {len(programs)} answered{more}", err=True)
 

@@ -11,13 +11,16 @@ from codebench.store.disk import write_atomically
 from codebench.store.manifest import utc_now
 
 
-def report_command(paths: Sequence[Path], *, output: Path, target: float | None) -> None:
+def report_command(
+    paths: Sequence[Path], *, output: Path, target: float | None, readme: Path | None = None
+) -> None:
     """Write the report and say so on stderr.
 
     Args:
         paths: results files, run directories, or folders of them.
         output: the file; `-` is stdout.
         target: compile rate that is aimed at, percent; None draws no line.
+        readme: README of a model whose section of results is brought up to date.
 
     Raises:
         UsageError: if there is nothing to report, or a file cannot be read.
@@ -32,6 +35,10 @@ def report_command(paths: Sequence[Path], *, output: Path, target: float | None)
     for line in gathered.broken:
         click.echo(f"left out: {line}", err=True)
     page = render(gathered, target=target, made=utc_now())
+    if readme is not None:
+        from codebench.export.readme import update_readme
+
+        update_readme(readme, [run.results for run in gathered.runs])
     samples = page.samples
     if samples.n_shown < samples.n_samples:
         click.echo(

@@ -11,27 +11,14 @@ from statistics import fmean
 
 from codebench.rating.agreement import ordinal_alpha
 from codebench.rating.book import MAX_SCORE, MIN_SCORE, Answer, Rating, read_ratings
-from codebench.results.parts import Described
+from codebench.results.parts import Described, MeanScore, Ratings
 from codebench.results.reading import load_results
 from codebench.stats import t_quantile
 from codebench.store import SampleKey
+from codebench.store.disk import write_atomically
 
 ASPECTS = ("style", "idiom")
 _CONFIDENCE = 0.95
-
-
-class MeanScore(Described):
-    """A mean of scores, 1 poor to 5 excellent."""
-
-    mean: float
-    """Mean over programs of the mean over their raters."""
-
-    low: float | None
-    """Lower end of the 95 % interval for prompts in general (clustered by prompt, Student's t);
-    null below two prompts, and where the mean of every prompt is the same."""
-
-    high: float | None
-    """Upper end."""
 
 
 class RunRatings(Described):
@@ -110,6 +97,35 @@ def rating_summary(run_dirs: Sequence[Path]) -> RatingSummary | None:
             style=ordinal_alpha([[_score(r, "style") for r in unit] for unit in shared]),
             idiom=ordinal_alpha([[_score(r, "idiom") for r in unit] for unit in shared]),
         ),
+    )
+
+
+def note_in_results(run_dir: Path) -> None:
+    """Write what people said so far into the run's results.json.
+
+    Raises:
+        UsageError: if ratings or results cannot be read; names the file.
+        EnvironmentProblem: if results.json cannot be written.
+    """
+    loaded, ratings = load_results(run_dir), _ratings(run_dir)
+    if ratings != loaded.results.ratings:
+        results = loaded.results.model_copy(update={"ratings": ratings})
+        write_atomically(loaded.path, results.to_json())
+
+
+def _ratings(run_dir: Path) -> Ratings | None:
+    summary = rating_summary([run_dir])
+    if summary is None:
+        return None
+    (run,), agreement = summary.runs, summary.agreement
+    return Ratings(
+        n_programs=run.n_programs,
+        n_ratings=run.n_ratings,
+        n_raters=len(summary.raters),
+        style=run.style,
+        idiom=run.idiom,
+        style_agreement=agreement.style,
+        idiom_agreement=agreement.idiom,
     )
 
 

@@ -73,8 +73,14 @@ def figures_of(run: Run) -> list[Figure]:
         Figure(f"pass@{k}", f"{value:.2f}", "chance that one of k samples passes its tests")
         for k, value in list(results.pass_at_k.items())[:2]
     ]
+    rated = results.ratings
+    scores = [] if rated is None else [("style", rated.style), ("idiom", rated.idiom)]
     return [
         *passes,
+        *(
+            Figure(f"{name}, 1 to 5", f"{score.mean:.1f}", "mean of what people said, rated blind")
+            for name, score in scores
+        ),
         Figure("tokens/s", "–" if speed is None else _thousands(speed), "while sampling"),
         Figure("distinct programs", _share(results.diversity.unique_share), "compared by text"),
         Figure("cut off", _share(worn.truncated_share), "ended by the limit of tokens"),

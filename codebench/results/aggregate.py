@@ -132,6 +132,7 @@ class Aggregator:
             degeneration=degeneration,
             similarity=self._quality.similarity(),
             clippy=_clippy(run),
+            ratings=None,
             timing=timing,
             sampling=_sampling(manifest, facts.n_samples),
             environment=facts.environment,

@@ -15,6 +15,7 @@ from codebench.results.parts import (
     Intervals,
     LanguageResults,
     PromptResults,
+    Ratings,
     RunWarning,
     Sampling,
     Similarity,
@@ -129,6 +130,9 @@ class Results(Described):
     clippy: Clippy | None
     """What clippy says about the programs that compile; null where it was not asked or none
     was looked at."""
+
+    ratings: Ratings | None
+    """What people said of the programs; null where nobody has rated any."""
 
     timing: Timing
     """Where the time went, seconds."""

@@ -171,6 +171,46 @@ class Clippy(Described):
     """Number of programs that show each lint, most frequent first."""
 
 
+class MeanScore(Described):
+    """A mean of scores that people gave, 1 poor to 5 excellent."""
+
+    mean: float
+    """Mean over programs of the mean over their raters."""
+
+    low: float | None
+    """Lower end of the 95 % interval for prompts in general (clustered by prompt, Student's t);
+    null below two prompts, and where the mean of every prompt is the same."""
+
+    high: float | None
+    """Upper end."""
+
+
+class Ratings(Described):
+    """What people said of the programs (`codebench rate`)."""
+
+    n_programs: int
+    """Programs with at least one rating."""
+
+    n_ratings: int
+    """Ratings, all raters together."""
+
+    n_raters: int
+    """Number of raters."""
+
+    style: MeanScore
+    """Names, layout and comments."""
+
+    idiom: MeanScore
+    """Whether things are said as the language says them."""
+
+    style_agreement: float | None
+    """Krippendorff's alpha, ordinal, over programs with two raters or more: 1 is agreement, 0 is
+    chance; null where it is undefined."""
+
+    idiom_agreement: float | None
+    """The same for idiom."""
+
+
 class Repeated(Described):
     """Something that completions repeat."""
 
