@@ -9,6 +9,7 @@ from codebench.analysis.client import Analyzer
 from codebench.errors import UsageError
 from codebench.oracle import Oracle
 from codebench.prompts import PromptSet, list_prompt_sets, load_prompt_set
+from codebench.prompts.model import Isolation
 from codebench.sandbox.choose import SandboxKind, open_sandbox
 from codebench.sandbox.pool import SlotPool
 
@@ -34,11 +35,13 @@ def analyzer() -> Iterator[Analyzer]:
 def test_references_pass_and_wrong_programs_fail(
     name: str, sandbox: SlotPool, analyzer: Analyzer
 ) -> None:
-    """The tests of each prompt accept its reference and refuse its wrong program."""
+    """The tests of each prompt accept its reference, refuse its wrong program, share no process."""
     prompts = load_prompt_set(name).prompts
     oracle = Oracle(sandbox, analyzer, cached=False)
-    proofs = oracle.prove(name, prompts, lambda _: None)
+    proofs = list(oracle.prove(name, prompts, lambda _: None))
     assert not {prompt.id: proof.faults for prompt, proof in proofs if proof.faults}
+    expected = [proof.expected for _, proof in proofs if proof.expected is not None]
+    assert all(one.isolation is Isolation.SEPARATE for one in expected)
 
 
 def _basics(**changes: str) -> PromptSet:

@@ -365,21 +365,6 @@ SETS = ("rust-basics", "rust-extended")
 PROMPTS = [prompt for name in SETS for prompt in load_prompt_set(name).prompts]
 
 
-@pytest.mark.slow
-@pytest.mark.bubblewrap
-@pytest.mark.parametrize("prompt", PROMPTS, ids=lambda prompt: prompt.id)
-def test_references_pass_and_wrong_programs_fail(grader: Grader, prompt: Prompt) -> None:
-    """Every Rust prompt that comes with codebench can tell right from wrong, in two processes."""
-    assert prompt.reference is not None
-    right = grader.grade(prompt, prompt.prefix + prompt.reference)
-    assert (right.outcome, right.flags) == (Outcome.PASSED, ())
-    assert right.tests.planned == right.tests.passed > 0
-    assert prompt.wrong is not None
-    wrong = grader.grade(prompt, prompt.prefix + prompt.wrong)
-    assert wrong.outcome is Outcome.FAILED_TESTS
-    assert wrong.tests.failure is not None
-
-
 def driver_of(*tests: str, questions: Questions = Questions.ANSWERS, item: str = "fn f") -> Driver:
     """Return the driver of tests that see `f`, `C` and `n`."""
     prompt = make_prompt("enum C { A }\nconst n: u8 = 1;\nfn f() {", *tests, item=item)
