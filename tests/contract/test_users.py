@@ -57,8 +57,9 @@ def test_processes_are_out_of_reach(python: Run) -> None:
 
 
 @by_users
-def test_a_checker_is_out_of_reach(pool: SlotPool) -> None:
-    """Nor can the checker that is grading the very program."""
+@pytest.mark.parametrize(("before", "n_processes"), [("", 5), ("import os\n", 6)])
+def test_a_checker_is_out_of_reach(pool: SlotPool, before: str, n_processes: int) -> None:
+    """Nor can the checker that is grading the very program, in a process of its own or not."""
     prompt = Prompt.model_validate(
         {
             "id": "square",
@@ -67,13 +68,13 @@ def test_a_checker_is_out_of_reach(pool: SlotPool) -> None:
             "item": "def square",
             "prompt": "def square(n):\n",
             "reference": "    return n * n\n",
-            "tests": ("assert square(3) == 9",),
+            "tests": (f"{before}assert square(3) == 9",),
         }
     )
     program = _REACH + "def square(n):\n    print(reach(), flush=True)\n    return n * n\n"
     step = grading_step(prompt, program.encode())
     result = pool.run(step)
-    assert result.stdout == b"([], 6)\n"  # the checker is the sixth
+    assert result.stdout == f"([], {n_processes})\n".encode()
     assert read_grading(step, result).outcome is Outcome.PASSED
 
 
