@@ -130,7 +130,11 @@ class Judge:
         self._sandbox, self._analyzer, self._extract = sandbox, analyzer, extract
         self._grader, self._clippy = grader, clippy
         info = sandbox.info()
-        self._toolchain = (info.kind, info.isolation, info.image, info.rustc, info.python)
+        self._circumstances = (
+            (info.kind, info.isolation, info.image, info.rustc, info.python),
+            (COMPILE_LIMITS.model_dump(), RUN_LIMITS.model_dump()),
+            clippy,
+        )
         self._remembered = _Remembered()
 
     def remember(self, record: SampleRecord) -> None:
@@ -159,7 +163,7 @@ class Judge:
         )
         source = program.text.encode()
         key, reused, error = None, False, None
-        judged = Judged(outcome=Outcome.INVALID_SOURCE, executions=(), diagnostics=(), n_warnings=0)
+        judged = _not_run(Outcome.INVALID_SOURCE)
         if len(source) <= MAX_SOURCE_BYTES:
             key = self._execution_key(request.prompt, source)
             try:
@@ -207,28 +211,28 @@ class Judge:
             SandboxError: if the instrument failed.
         """
         tested = self._grader is not None and bool(prompt.tests)
+        declares_item = _declares(metrics, prompt.item)
         if tested and (prompt.language is Language.PYTHON or not prompt.ends_at_item):
             # one step does both; MultiPL-E's programs are none without their tests
-            judged = Judged(outcome=Outcome.COMPILED, executions=(), diagnostics=(), n_warnings=0)
-        else:
-            judged = self._compile(prompt, program)
-        if judged.outcome is Outcome.COMPILED:
-            if tested:
-                judged = self._test(judged, prompt, program)
-            if judged.outcome.compiles and not _declares(metrics, prompt.item):
+            judged = self._test(_not_run(Outcome.COMPILED), prompt, program)
+            if judged.outcome.compiles and not declares_item:
                 judged = replace(judged, outcome=Outcome.VACUOUS)
+        else:
+            judged = self._compile(prompt, program, declares_item=declares_item)
+            if tested and judged.outcome is Outcome.COMPILED:
+                judged = self._test(judged, prompt, program)
         if self._clippy and judged.outcome.compiles and prompt.language is Language.RUST:
             step = clippy_step(program.text.encode(), edition=prompt.edition)
             judged = replace(judged, lints=read_lints(self._sandbox.run(step)))
         return judged
 
-    def _compile(self, prompt: Prompt, program: Program) -> Judged:
+    def _compile(self, prompt: Prompt, program: Program, *, declares_item: bool) -> Judged:
         started = time.perf_counter()
         rules = RULES[program.language]
         step = rules.compile_step(program.text.encode(), edition=prompt.edition)
         result = self._sandbox.run(step)
         said = rules.read_diagnostics(result)
-        outcome = compile_outcome(result.execution, said, declares_item=True)
+        outcome = compile_outcome(result.execution, said, declares_item=declares_item)
         if outcome is Outcome.INFRA_ERROR:
             raise SandboxError("rustc found no room for its threads: the machine is out of them")
         return _judged(
@@ -239,28 +243,32 @@ class Judge:
         assert self._grader is not None
         started = time.perf_counter()
         graded = self._grader.grade(prompt, program.text)
+        judged = _judged(
+            graded.outcome,
+            (*compiled.executions, *graded.executions),
+            (*compiled.diagnostics, *graded.diagnostics),
+            compile_ms=compiled.compile_ms,
+        )
         return replace(
-            _judged(
-                graded.outcome,
-                (*compiled.executions, *graded.executions),
-                (*compiled.diagnostics, *graded.diagnostics),
-                compile_ms=compiled.compile_ms,
-            ),
+            judged,
             n_warnings=compiled.n_warnings or _n_warnings(graded.diagnostics),
             tests=graded.tests,
-            flags=(*compiled.flags, *graded.flags),
+            flags=(*judged.flags, *graded.flags),
             test_ms=(time.perf_counter() - started) * 1000,
         )
 
     def _execution_key(self, prompt: Prompt, source: bytes) -> str:
         tests = prompt.content_sha256 if self._grader is not None and prompt.tests else None
-        limits = (COMPILE_LIMITS.model_dump(), RUN_LIMITS.model_dump())
-        command = (prompt.language, prompt.edition, prompt.item, tests, self._clippy, limits)
+        command = (prompt.language, prompt.edition, prompt.item, tests)
         digest = hashlib.sha256(
-            orjson.dumps((command, self._toolchain), option=orjson.OPT_SORT_KEYS)
+            orjson.dumps((command, self._circumstances), option=orjson.OPT_SORT_KEYS)
         )
         digest.update(source)
         return digest.hexdigest()
+
+
+def _not_run(outcome: Outcome) -> Judged:
+    return Judged(outcome=outcome, executions=(), diagnostics=(), n_warnings=0)
 
 
 def _judged(
