@@ -21,6 +21,7 @@ from codebench.results.aggregate import Aggregator
 from codebench.results.facts import RunFacts, RunTiming
 from codebench.results.model import Results
 from codebench.results.parts import RunWarning, Timing
+from codebench.results.reading import RESULTS_NAME
 from codebench.run_config import RunConfig
 from codebench.sampling.completion import Completion, Sampler, SampleRequest
 from codebench.store.disk import write_atomically
@@ -29,7 +30,6 @@ from codebench.store.record import SampleKey, SampleRecord
 from codebench.store.run_directory import RunDirectory
 
 _INFRA_ERRORS_IN_A_ROW = 8
-RESULTS_NAME = "results.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +98,10 @@ class Run:
         if self._n_resumed < self._plan.n_samples:
             self._sample_and_judge()
         self._directory.sync()
-        results = self._aggregator.finish(self._directory.manifest, self._facts(environment))
-        if (earlier := _earlier(self._directory.path)) is not None:
+        earlier = _earlier(self._directory.path)
+        facts = self._facts(environment, earlier)
+        results = self._aggregator.finish(self._directory.manifest, facts)
+        if earlier is not None:
             results = results.model_copy(update={"ratings": earlier.ratings})
         write_atomically(self._directory.path / RESULTS_NAME, results.to_json())
         return Finished(
@@ -229,7 +231,7 @@ class Run:
             left_s=left_s,
         )
 
-    def _facts(self, environment: Environment) -> RunFacts:
+    def _facts(self, environment: Environment, earlier: Results | None) -> RunFacts:
         warnings: tuple[RunWarning, ...] = ()
         if environment.isolation == "none":
             message = "programs ran without isolation (--sandbox none)"
@@ -238,14 +240,14 @@ class Run:
             timestamp=utc_now(),
             n_samples=self._plan.n_samples,
             environment=environment,
-            timing=self._timing(),
+            timing=self._timing(earlier),
             stopped_by=self._ended_by,
             warnings=warnings,
         )
 
-    def _timing(self) -> Timing:
+    def _timing(self, earlier: Results | None) -> Timing:
         """Return where the time went: of the last invocation that drew anything."""
-        if not self._n_generated and (earlier := _earlier(self._directory.path)):
+        if not self._n_generated and earlier is not None:
             return earlier.timing
         drawn = self._sampler.timing()
         wall_s = time.monotonic() - self._started

@@ -16,7 +16,8 @@ from codebench.plan import Plan, make_plan, share_evenly
 from codebench.progress import PlainProgress
 from codebench.prompts import load_prompt_set
 from codebench.results.aggregate import Aggregator
-from codebench.run import RESULTS_NAME, Finished, Run, Tools
+from codebench.results.reading import RESULTS_NAME
+from codebench.run import Finished, Run, Tools
 from codebench.run_config import RunConfig
 from codebench.sampling.completion import Completion, FinishReason, SampleRequest, SamplerTiming
 from codebench.sampling.replay import ReplayedCompletion, ReplaySampler

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from codebench.errors import EnvironmentProblem, UsageError
 from codebench.plan import Plan
 from codebench.progress import open_progress
-from codebench.prompts import PromptSet
+from codebench.prompts import PromptSet, load_prompt_set
 from codebench.prompts.model import Profile
 from codebench.run_config import RunConfig
+from codebench.sandbox.choose import SandboxKind
 from codebench.source import Source
 from codebench.store.disk import disk_errors, write_atomically
 
@@ -61,6 +62,34 @@ def asked_of(options: Mapping[str, Any]) -> Asked:
     )
 
 
+def base_config(options: Mapping[str, Any]) -> RunConfig:
+    """Return what every run is told: what is asked, how it is judged, where it lives."""
+    return RunConfig(
+        prompts=options["prompts"],
+        tests=options["tests"],
+        profile=Profile(options["profile"]),
+        clippy=options["clippy"],
+        k=options["k"],
+        sandbox=SandboxKind(options["sandbox"]),
+        n_slots=options["slots"],
+        timeout_s=options["timeout"],
+        run_dir=options["run_dir"],
+        max_infra_errors=options["max_infra_errors"],
+    )
+
+
+def load_prompt_sets(config: RunConfig, *, download: bool) -> tuple[PromptSet, ...]:
+    """Load what a run asks.
+
+    Raises:
+        UsageError: if a set is not there or broken.
+        EnvironmentProblem: if the file of a data set is not here.
+    """
+    return tuple(
+        load_prompt_set(name, download=download, profile=config.profile) for name in config.prompts
+    )
+
+
 def check_places(output: str, run_dir: Path | None) -> None:
     """Fail now rather than after the run.
 
@@ -100,7 +129,7 @@ def perform(
     plan: Plan,
     output: str,
     *,
-    asked: Asked = Asked(),
+    asked: Asked,
 ) -> int:
     """Run, show the table, write the results and what else was asked; return the exit code.
 
@@ -143,9 +172,10 @@ def _write_files(finished: "Finished", asked: Asked) -> None:
     if not asked.files:
         return
     from codebench.export.formats import FORMATS
-    from codebench.results.reading import load_results
+    from codebench.results.reading import RESULTS_NAME, Loaded
 
-    run = load_results(finished.run_dir)
+    place = finished.run_dir / RESULTS_NAME
+    run = Loaded(results=finished.results, path=place, run_dir=finished.run_dir)
     for name, path in asked.files:
         write_atomically(path, FORMATS[name].write([run]))
 

@@ -3,16 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
-from codebench.commands.perform import asked_of, check_places, perform
+from codebench.commands.perform import (
+    asked_of,
+    base_config,
+    check_places,
+    load_prompt_sets,
+    perform,
+)
 from codebench.errors import UsageError
 from codebench.extract import ExtractMode
 from codebench.plan import Plan, make_plan
 from codebench.progress import open_progress
-from codebench.prompts import PromptSet, load_prompt_set
-from codebench.prompts.model import Profile
+from codebench.prompts import PromptSet
 from codebench.run_config import RunConfig
 from codebench.sampling.completion import SamplingParams
-from codebench.sandbox.choose import SandboxKind
 from codebench.source import CheckpointOptions, Source, checkpoint_source, server_source
 
 
@@ -25,10 +29,7 @@ def run_command(options: Mapping[str, Any]) -> int:
     config = _config(options)
     output = str(options["output"])
     asked = asked_of(options)
-    prompt_sets = tuple(
-        load_prompt_set(name, download=options["download"], profile=config.profile)
-        for name in config.prompts
-    )
+    prompt_sets = load_prompt_sets(config, download=options["download"])
     plan = make_plan(
         prompt_sets,
         n_samples=config.n_samples,
@@ -51,29 +52,22 @@ def _config(options: Mapping[str, Any]) -> RunConfig:
     per_prompt, n_samples = options["samples_per_prompt"], options["n_samples"]
     if per_prompt and n_samples:
         raise UsageError("--n-samples and --samples-per-prompt say the same thing: give one")
-    return RunConfig(
-        prompts=options["prompts"],
-        n_samples=None if per_prompt else n_samples or 100,
-        samples_per_prompt=per_prompt,
-        limit=options["limit"],
-        seed=options["seed"],
-        sampling=SamplingParams(
-            temperature=options["temperature"],
-            top_k=options["top_k"],
-            top_p=options["top_p"],
-            max_tokens=options["max_tokens"],
-            stop=options["stop"],
-        ),
-        extract=ExtractMode.CHAT if options["chat"] else ExtractMode(options["extract"]),
-        tests=options["tests"],
-        profile=Profile(options["profile"]),
-        clippy=options["clippy"],
-        k=options["k"],
-        sandbox=SandboxKind(options["sandbox"]),
-        n_slots=options["slots"],
-        timeout_s=options["timeout"],
-        run_dir=options["run_dir"],
-        max_infra_errors=options["max_infra_errors"],
+    return RunConfig.model_validate(
+        {
+            **base_config(options).model_dump(),
+            "n_samples": None if per_prompt else n_samples or 100,
+            "samples_per_prompt": per_prompt,
+            "limit": options["limit"],
+            "seed": options["seed"],
+            "sampling": SamplingParams(
+                temperature=options["temperature"],
+                top_k=options["top_k"],
+                top_p=options["top_p"],
+                max_tokens=options["max_tokens"],
+                stop=options["stop"],
+            ),
+            "extract": ExtractMode.CHAT if options["chat"] else ExtractMode(options["extract"]),
+        }
     )
 
 

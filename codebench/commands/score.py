@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from codebench.commands.perform import asked_of, check_places, perform
+from codebench.commands.perform import (
+    asked_of,
+    base_config,
+    check_places,
+    load_prompt_sets,
+    perform,
+)
 from codebench.extract import ExtractMode
 from codebench.plan import Plan, PlannedPrompt
 from codebench.progress import open_progress
-from codebench.prompts import load_prompt_set
-from codebench.prompts.model import Profile
 from codebench.run_config import RunConfig
 from codebench.sampling.foreign import ForeignSamples, read_foreign
-from codebench.sandbox.choose import SandboxKind
 from codebench.source import samples_source
 
 
@@ -21,11 +24,8 @@ def score_command(options: Mapping[str, Any]) -> int:
     Raises:
         CodebenchError: if something is wrong; its message is one line.
     """
-    asked, profile = asked_of(options), Profile(options["profile"])
-    prompt_sets = tuple(
-        load_prompt_set(name, download=options["download"], profile=profile)
-        for name in options["prompts"]
-    )
+    asked, config = asked_of(options), base_config(options)
+    prompt_sets = load_prompt_sets(config, download=options["download"])
     output = str(options["output"])
     foreign = read_foreign(options["file"], prompt_sets)
     check_places(output, options["run_dir"])
@@ -39,19 +39,12 @@ def score_command(options: Mapping[str, Any]) -> int:
         for s in prompt_sets
         for prompt in s.prompts
     )
-    config = RunConfig(
-        prompts=options["prompts"],
-        n_samples=sum(prompt.n_samples for prompt in planned),
-        extract=ExtractMode(options["extract"] or foreign.extract),
-        tests=options["tests"],
-        profile=profile,
-        clippy=options["clippy"],
-        k=options["k"],
-        sandbox=SandboxKind(options["sandbox"]),
-        n_slots=options["slots"],
-        timeout_s=options["timeout"],
-        run_dir=options["run_dir"],
-        max_infra_errors=options["max_infra_errors"],
+    config = RunConfig.model_validate(
+        {
+            **config.model_dump(),
+            "n_samples": sum(prompt.n_samples for prompt in planned),
+            "extract": ExtractMode(options["extract"] or foreign.extract),
+        }
     )
     plan = Plan(planned, config.seed)
     source = samples_source(options["file"], foreign)
