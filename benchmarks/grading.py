@@ -31,6 +31,7 @@ from typing import Any
 
 from benchmarks.bare_steps import BareSteps
 from benchmarks.timing import (
+    N_CALLERS,
     N_WORKERS,
     in_threads,
     rates,
@@ -124,7 +125,7 @@ class Ours:
             record.to_line()
             return record
 
-        self.records = in_threads(one, drawn)
+        self.records = in_threads(one, drawn, n_threads=N_CALLERS)
 
     def passed(self) -> list[bool]:
         """Return whether each passed.

@@ -10,8 +10,8 @@ takes a part of the programs only, and is left out, with the reason, where there
 
 `hostile`: such programs alone, and with hostile ones among them, every fifth (fork bomb, memory
 bomb, endless output, busy loop; small limits). `slowdown_percent` is what the mix takes longer,
-beyond the time that slots were at work on hostile programs; new slots, and the other slot's wait
-while a program that ran out of time is tried again alone, count as slowdown. For
+beyond the time that slots were at work on hostile programs (a second try, which runs alone, has all
+slots); new slots, and the wait until all slots are free for second tries, count as slowdown. For
 `beyond_own_time_percent` only the hostile programs' own time is theirs: to end them and to clear up
 after them counts as slowdown too. `benign_own_time_percent` is by how much the median benign
 program itself takes longer beside hostile ones.
@@ -39,6 +39,7 @@ from unittest import mock
 
 from benchmarks.bare_steps import BareSteps
 from benchmarks.timing import (
+    N_CALLERS,
     N_WORKERS,
     in_threads,
     milliseconds,
@@ -232,7 +233,7 @@ def hostile(sandbox: Sandbox, n: int, n_rounds: int) -> dict[str, Any]:
     def timed(name: str, steps: Sequence[Step]) -> Callable[[], float]:
         def run() -> None:
             with noted_tries() as noted:
-                in_threads(sandbox.run, steps)
+                in_threads(sandbox.run, steps, n_threads=N_CALLERS)
             tries[name].append(noted)
 
         return lambda: seconds_of(run)

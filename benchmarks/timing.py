@@ -15,9 +15,13 @@ from typing import Any, TypeVar
 
 from codebench.machine import describe_environment
 from codebench.sandbox.execution import SandboxInfo
+from codebench.sandbox.turns import MOST_PUT_OFF
 
 N_WORKERS = 2
 """Slots, and threads or workers of whom they are compared with."""
+
+N_CALLERS = N_WORKERS + MOST_PUT_OFF
+"""Threads that hand our slots their work, as many as a run has."""
 
 Seconds = Mapping[str, Sequence[float]]
 """By contender, what it took in each round."""
@@ -26,9 +30,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_threads(work: Callable[[T], R], things: Iterable[T]) -> list[R]:
-    """Return what `work` makes of each thing, two at a time, in order."""
-    with ThreadPoolExecutor(N_WORKERS) as executor:
+def in_threads(
+    work: Callable[[T], R], things: Iterable[T], *, n_threads: int = N_WORKERS
+) -> list[R]:
+    """Return what `work` makes of each thing, so many at a time, in order."""
+    with ThreadPoolExecutor(n_threads) as executor:
         return list(executor.map(work, things))
 
 

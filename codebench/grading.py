@@ -19,7 +19,7 @@ from codebench.sandbox.execution import Sandbox
 
 
 class Grader:
-    """Tests programs; safe for as many threads as the sandbox has slots."""
+    """Tests programs; safe for any number of threads."""
 
     def __init__(
         self, sandbox: Sandbox, analyzer: Analyzer, expected: Mapping[str, Expected] | None = None

@@ -1,8 +1,8 @@
 """The one loop that joins the rooms: while the sampler draws, the slots compile what it has drawn.
 
-The main thread samples and puts completions into a bounded queue; one thread per slot takes them,
-judges them and appends the records, each the moment it is done. Whatever ends the run (its last
-sample, the timeout, Ctrl-C, kill -9), what was appended stays, and the same command goes on.
+The main thread samples and puts completions into a bounded queue; threads, a few more than slots,
+take them, judge them and append the records, each the moment it is done. Whatever ends the run (its
+last sample, the timeout, Ctrl-C, kill -9), what was appended stays, and the same command goes on.
 """
 
 import contextlib
@@ -58,7 +58,7 @@ class Tools:
     sampler: Sampler
     judge: Judge
     n_workers: int
-    """Completions that are judged at the same time."""
+    """Completions that are judged at the same time, those among them that wait for a slot."""
 
     directory: RunDirectory
     progress: Progress
@@ -76,7 +76,7 @@ class Run:
         self._n_workers = tools.n_workers
         self._started = started
         self._deadline = started + config.timeout_s if config.timeout_s else None
-        self._queue: queue.Queue[_Drawn | None] = queue.Queue(maxsize=8 * tools.n_workers)
+        self._queue: queue.Queue[_Drawn | None] = queue.Queue(maxsize=2 * tools.n_workers)
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._failure: BaseException | None = None

@@ -21,6 +21,7 @@ from codebench.run_config import RunConfig
 from codebench.sampling.completion import Sampler
 from codebench.sandbox.choose import open_sandbox
 from codebench.sandbox.pool import SlotPool
+from codebench.sandbox.turns import MOST_PUT_OFF
 from codebench.source import Source
 from codebench.store.manifest import (
     Environment,
@@ -96,7 +97,7 @@ def execute(
             judge=Judge(
                 sandbox, analyzer, extract=config.extract, grader=grader, clippy=config.clippy
             ),
-            n_workers=sandbox.info().n_slots,
+            n_workers=sandbox.info().n_slots + MOST_PUT_OFF,
             directory=directory,
             progress=progress,
         )

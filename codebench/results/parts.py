@@ -303,14 +303,14 @@ class Timing(Described):
     """Writing tokens, seconds."""
 
     compiling_s: float
-    """Time of compiling in the sandbox, summed over its slots, seconds."""
+    """The compilers' wall time in the sandbox, summed over its slots, seconds."""
 
     testing_s: float | None
-    """Time of building with tests and running them in the sandbox, summed over its slots, seconds;
-    Python with tests compiles in it. Null in older files."""
+    """Wall time of building with tests and running them in the sandbox, summed over its slots,
+    seconds; Python with tests compiles in it. Null in older files."""
 
     queue_s: float
-    """Time that completions waited for a slot, summed over samples, seconds."""
+    """Time that completions waited to be judged, summed over samples, seconds."""
 
     other_s: float
     """wall_s - startup_s - sampling_s, not below 0: compiling alone, and ours; seconds."""

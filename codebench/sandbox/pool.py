@@ -2,13 +2,13 @@
 
 import contextlib
 import queue
-import threading
 from collections.abc import Iterator
 
 from codebench.errors import SandboxError
 from codebench.sandbox.backend import Backend, Isolation
 from codebench.sandbox.execution import SandboxInfo, Step, StepResult, StoppedBy
 from codebench.sandbox.slot import NamespacesRefusedError, Slot
+from codebench.sandbox.turns import Turns
 
 _TRIES = 3
 STEPS_PER_SLOT = {Isolation.NAMESPACES: 500, Isolation.UID: 50, Isolation.NONE: 500}
@@ -17,7 +17,10 @@ _TIME = {StoppedBy.CPU_TIME, StoppedBy.WALL_TIME}
 
 
 class SlotPool:
-    """A `Sandbox` made of the slots of one backend. Safe for as many threads as there are slots."""
+    """A `Sandbox` made of the slots of one backend. Safe for any number of threads.
+
+    `MOST_PUT_OFF` threads more than slots keep all slots at work while second tries wait.
+    """
 
     def __init__(self, backend: Backend, *, n_slots: int) -> None:
         self._backend, self._n_slots = backend, n_slots
@@ -25,39 +28,29 @@ class SlotPool:
         """None is a place whose slot is not started, or was closed after a failure."""
         for _ in range(n_slots):
             self._free.put(None)
-        self._turn = threading.Lock()
-        """Whoever wants a slot passes here, so that who wants them all is not overtaken."""
-
+        self._turns = Turns(n_slots)
         self._closed = False
         self.facts: dict[str, str | None] = {"rustc": None, "python": None}
         """Versions inside, filled in by the self-test."""
 
     def run(self, step: Step) -> StepResult:
-        """Run one step; a step that hits a time limit is run once more with nothing beside it.
+        """Run one step; one that hits a time limit is run again later, with nothing beside it.
 
         Raises:
             SandboxError: if the instrument failed three times in a row.
         """
-        with self._place() as place:
+        with self._turns.first(), self._place() as place:
             result = place.run(step)
         if result.execution.stopped_by not in _TIME:
             return result
-        with contextlib.ExitStack() as stack:
-            with self._turn:
-                slots = [self._free.get() for _ in range(self._n_slots)]
-                places = [stack.enter_context(self._holding(slot)) for slot in slots]
-            again = places[0].run(step)
+        with self._turns.second(), self._place() as place:
+            again = place.run(step)
         execution = again.execution.model_copy(update={"retried_alone": True})
         return again._replace(execution=execution)
 
-    def _place(self) -> contextlib.AbstractContextManager["_Place"]:
-        with self._turn:
-            slot = self._free.get()
-        return self._holding(slot)
-
     @contextlib.contextmanager
-    def _holding(self, slot: Slot | None) -> Iterator["_Place"]:
-        place = _Place(self._backend, slot)
+    def _place(self) -> Iterator["_Place"]:
+        place = _Place(self._backend, self._free.get())
         try:
             if self._closed:
                 raise SandboxError("the sandbox is closed")

@@ -62,14 +62,14 @@ class SampleTimes(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """From the sampler's first step of this sample to its last."""
 
     compile_ms: float = Field(ge=0)
-    """Compiling in the sandbox; 0 when an earlier execution was reused, and for Python with tests,
-    which compiles in the step that tests."""
+    """The compiler's wall time in the sandbox; 0 when an earlier execution was reused, and for
+    Python with tests, which compiles in the step that tests."""
 
     test_ms: float = Field(default=0.0, ge=0)
-    """Building with tests and running them, all steps together; 0 when it was reused."""
+    """Wall time of building with tests and running them, all steps; 0 when it was reused."""
 
     queue_ms: float = Field(ge=0)
-    """Between the end of the sampling and the start in the sandbox."""
+    """Between the end of the sampling and the start of judging."""
 
 
 class SampleRecord(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
