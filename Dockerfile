@@ -1,6 +1,6 @@
 # The sandbox: a Rust toolchain, Python, and the supervisor that runs samples. Nothing else is needed.
 # No digest pin: where no registry can be reached, scripts/make-base-image makes an image of this name.
-FROM rust:1.95.0-slim-bookworm
+FROM rust:1.95.0-slim-trixie
 
 # /opt/rust is the toolchain itself: rustup's stand-in for rustc costs 50 ms a call.
 # /opt/lld holds the linker under the name that cc looks for; rustc's own wrapper for it needs /proc.

@@ -13,11 +13,9 @@ and clears away by itself what the program left.
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 import traceback
 from types import ModuleType
@@ -76,24 +74,35 @@ def _serve(control: socket.socket, isolation: str) -> NoReturn:
         header, fds = parcel.receive(control, len(Descriptors._fields))
         if not header:
             os._exit(0)
-        job = json.loads(header)
-        warm, given = _warm_module(job["argv"][0]), Descriptors(*fds)
-        alone = warm is not None and isolation == "namespaces"
+        given = Descriptors(*fds)
         try:
-            started = time.monotonic()
-            if (init := _fork(isolation)) == 0:
-                control.close()
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                if alone:
-                    _run_as_init(job, given, warm)
-                _run_step(job, given, isolation, warm)
-            report.tell_init(given.report, init, is_program=alone)
-            if alone:
-                _wait_for_init(init, given, started)
+            _start(json.loads(header), given, isolation, control)
         except OSError as error:
             report.tell_error(given.report, error)
         for fd in fds:
             os.close(fd)
+
+
+def _start(job: dict[str, Any], fds: Descriptors, isolation: str, control: socket.socket) -> None:
+    """Start one step, and say who its init is.
+
+    Raises:
+        OSError: if the host refuses.
+    """
+    warm = _warm_module(job["argv"][0])
+    alone = warm is not None and isolation == "namespaces"
+    if alone:
+        isolate.take_environment(isolate.environment(job, isolate.WORK))
+    started = time.monotonic()
+    if (init := _fork(isolation)) == 0:
+        control.close()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        if alone:
+            _run_as_init(job, fds, warm)
+        _run_step(job, fds, isolation, warm)
+    report.tell_init(fds.report, init, is_program=alone)
+    if alone:
+        _wait_for_init(init, fds, started)
 
 
 def _run_as_init(job: dict[str, Any], fds: Descriptors, warm: "ModuleType | None") -> NoReturn:
@@ -156,7 +165,7 @@ def _run_step(
     """Build the isolation and run the step; reports its init, its end and usage, never returns."""
     isolated, folder = isolation != "none", ""
     try:
-        folder = isolate.WORK if isolated else tempfile.mkdtemp(prefix="codebench-")
+        folder = isolate.WORK if isolated else _make_folder()
         if isolation == "namespaces":
             with report.refusals():
                 _become_init(job, warm)
@@ -171,8 +180,20 @@ def _run_step(
         report.tell_error(fds.report, error)
     finally:
         if not isolated:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove_folder(folder)
         os._exit(0)
+
+
+def _make_folder() -> str:
+    import tempfile  # here: what isolating launchers do without is not copied at each fork
+
+    return tempfile.mkdtemp(prefix="codebench-")
+
+
+def _remove_folder(folder: str) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _become_init(job: dict[str, Any], warm: "ModuleType | None") -> None:
@@ -192,13 +213,14 @@ def _run_program(
 ) -> int:
     """Start the program, wait for it, reap what else ends, report; return its wait status."""
     started = time.monotonic()
-    program = os.fork()
-    if program == 0:
+    third = fds.third if job["third"] else None
+    if isolation == "namespaces":  # it has its rights, limits and files from its init
         isolate.limit_files(job["limits"])
-        if isolation != "namespaces":  # there it has all that from its init
-            _take_rights(job, fds, folder, isolation)
-        files = parcel.unpack(fds.files, job["files"]) if warm else {}
-        isolate.take_streams(folder, fds.out, fds.err, fds.third if job["third"] else None)
+        program = isolate.spawn_program(job, folder, (fds.out, fds.err), third)
+    elif (program := os.fork()) == 0:
+        isolate.limit_files(job["limits"])
+        files = _take_rights(job, fds, folder, isolation)
+        isolate.take_streams(folder, fds.out, fds.err, third)
         if warm is not None:
             _run_warm(warm, files, isolate.environment(job, folder))
         isolate.start_program(job, folder)
@@ -211,15 +233,19 @@ def _run_program(
     return status
 
 
-def _take_rights(job: dict[str, Any], fds: Descriptors, folder: str, isolation: str) -> None:
-    """Become who the program is to be, in its folder, with its limits."""
+def _take_rights(
+    job: dict[str, Any], fds: Descriptors, folder: str, isolation: str
+) -> dict[str, bytes]:
+    """Become who the program is to be, in its folder, with its limits; return its files."""
     isolate.set_limits(job["limits"], count_processes=isolation == "uid")
     if job["uid"] is not None:
         isolate.go_first_under_pressure()
         uids.become(job["uid"])
-    isolate.write_files(folder, parcel.unpack(fds.files, job["files"]))
+    files = parcel.unpack(fds.files, job["files"])
+    isolate.write_files(folder, files)
     if isolation == "uid":
         isolate.drop_privileges()
+    return files
 
 
 def _end_all(
@@ -246,9 +272,8 @@ def _run_warm(module: ModuleType, files: dict[str, bytes], env: dict[str, str]) 
     status = 1
     try:
         isolate.keep_only_streams()
-        os.environ.clear()
-        os.environ.update(env)
-        sys.path[:] = [path for path in sys.path if path != isolate.HERE]
+        isolate.register_hooks()
+        isolate.take_environment(env)
         status = module.main(files, isolate.THIRD)
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else int(error.code is not None)

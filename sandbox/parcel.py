@@ -48,7 +48,9 @@ def receive(control: socket.socket, n_fds: int) -> tuple[bytes, list[int]]:
 
 
 def collect(fd: int, folder: str, names: list[str], max_bytes: int) -> None:
-    """Copy regular files of `folder` into the memfd `fd`; what is none, or too large, is left out.
+    """Copy regular files of `folder` into the memfd `fd`, `max_bytes` together at most.
+
+    What is no file, or too large, is left out.
 
     A name that leads elsewhere (a link, a pipe, a device) is not followed and cannot block.
     """
@@ -60,6 +62,7 @@ def collect(fd: int, folder: str, names: list[str], max_bytes: int) -> None:
         try:
             facts = os.fstat(source)
             if stat.S_ISREG(facts.st_mode) and facts.st_size <= max_bytes:
+                max_bytes -= facts.st_size
                 content = _read_at(source, facts.st_size, 0)
                 os.write(fd, _RECORD.pack(len(name.encode()), len(content)) + name.encode())
                 while content:

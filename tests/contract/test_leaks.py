@@ -1,10 +1,15 @@
 """Nothing that one program leaves is found by the next."""
 
+import random
 from collections.abc import Callable
 
 import pytest
 
+from codebench.languages.python_tests import grading_step, read_grading
+from codebench.languages.verdict import Outcome
+from codebench.prompts.model import Language, Prompt
 from codebench.sandbox.execution import StepResult
+from codebench.sandbox.pool import SlotPool
 
 Run = Callable[..., StepResult]
 _IPC = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
@@ -96,3 +101,37 @@ def test_a_lock_is_let_go(python: Run) -> None:
         "if os.fork() == 0: os.setsid(); os.read(0, 1); __import__('time').sleep(600)\n"
     )
     assert [python(take).stdout, python(take).stdout] == [b"taken\n", b"taken\n"]
+
+
+DRAWS = """
+import os, random
+first = random.random()
+reader, writer = os.pipe()
+if os.fork() == 0:
+    os.write(writer, str(random.random()).encode())
+    os._exit(0)
+in_a_child = float(os.read(reader, 99))
+os.wait()
+"""
+
+
+def test_random_begins_alike(pool: SlotPool) -> None:
+    """What a program draws unseeded is the same in every program; its own forks draw anew."""
+    draws = random.Random(0)
+    expected, without_hook = draws.random(), draws.random()
+    prompt = Prompt(
+        id="f",
+        language=Language.PYTHON,
+        category="any",
+        item="def f",
+        prompt="def f():\n",
+        reference="    return first, in_a_child\n",
+        tests=(
+            f"assert f()[0] == {expected}",
+            f"assert f()[1] != {without_hook}",
+        ),
+    )
+    step = grading_step(prompt, f"{DRAWS}\ndef f():\n    return first, in_a_child\n".encode())
+    for _ in range(2):
+        graded = read_grading(step, pool.run(step))
+        assert graded.outcome is Outcome.PASSED, graded.tests.failure
