@@ -69,6 +69,8 @@ def _wait_for_first(control: socket.socket, isolation: str, uid: "int | None") -
     isolate.load(json.loads(first[0])["module"])  # this folder is covered soon
     if isolation == "namespaces":
         try:
+            if uid is not None:
+                isolate.leave_root(uid)
             init = isolate.fork_into_namespaces()
         except OSError:
             os._exit(1)

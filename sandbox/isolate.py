@@ -43,7 +43,7 @@ _clone.restype = ctypes.c_long
 _before_fork = _python.PyOS_BeforeFork
 _after_fork_here, _after_fork_there = _python.PyOS_AfterFork_Parent, _python.PyOS_AfterFork_Child
 _CLONE = {"x86_64": 56, "aarch64": 220}
-_OUTER_UID, _OUTER_GID = os.getuid(), os.getgid()  # a child in new namespaces has none at first
+_outer = [os.getuid(), os.getgid()]  # a child in new namespaces has none at first
 _CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWIPC = 0x20000, 0x4000000, 0x8000000
 _CLONE_NEWUSER, _CLONE_NEWPID = 0x10000000, 0x20000000
 _NAMESPACES = _CLONE_NEWUSER | _CLONE_NEWPID | _CLONE_NEWNS | _CLONE_NEWIPC | _CLONE_NEWUTS
@@ -81,6 +81,21 @@ def go_first_under_pressure() -> None:
     _write("/proc/self/oom_score_adj", "1000")
 
 
+def leave_root(uid: int) -> None:
+    """Become a user that nobody else is, for good: what forks steps must not be the machine's root.
+
+    The kernel neither counts root's processes (RLIMIT_NPROC) nor closes root's files to them.
+
+    Raises:
+        OSError: if the kernel refuses.
+    """
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    _call(_prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "dumpable")  # else /proc/self would be root's
+    _outer[:] = uid, uid
+
+
 def fork_into_namespaces() -> int:
     """Fork a child that is init of new user, pid, mount, ipc and uts namespaces; see `os.fork`.
 
@@ -110,8 +125,8 @@ def become_inner_user() -> None:
     """
     go_first_under_pressure()
     _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"{INSIDE_UID} {_OUTER_UID} 1")
-    _write("/proc/self/gid_map", f"{INSIDE_UID} {_OUTER_GID} 1")
+    _write("/proc/self/uid_map", f"{INSIDE_UID} {_outer[0]} 1")
+    _write("/proc/self/gid_map", f"{INSIDE_UID} {_outer[1]} 1")
 
 
 def make_file_systems(limits: dict[str, Any], executable: str) -> None:
@@ -169,9 +184,8 @@ def set_limits(limits: dict[str, Any], *, count_processes: bool) -> None:
         resource.setrlimit(kind, (value, value))
 
 
-def limit_files(limits: dict[str, Any]) -> None:
-    """Set the largest size of a file: what the disk holds, and the names of collected files."""
-    size = limits["disk_bytes"] + 4096
+def limit_files(size: int) -> None:
+    """Set the largest size of a file, in bytes."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 

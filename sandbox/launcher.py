@@ -27,6 +27,9 @@ import report
 import uids
 
 WARM = "warm:"
+_NAMES_BYTES = 4096
+"""Room beside the content of collected files, which init writes under its program's limit."""
+
 _NULL = os.open(os.devnull, os.O_RDWR)
 
 
@@ -45,13 +48,15 @@ class Descriptors(NamedTuple):
 class Launcher:
     """The supervisor's end: a forked process that forks steps."""
 
-    def __init__(self, isolation: str, *, close: tuple[int, ...]) -> None:
+    def __init__(self, isolation: str, uid: "int | None", *, close: tuple[int, ...]) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.pid = os.fork()
         if self.pid == 0:
             self._socket.close()
             for fd in close:
                 os.close(fd)
+            if uid is not None and isolation == "namespaces":
+                isolate.leave_root(uid)
             _serve(theirs, isolation)
         theirs.close()
 
@@ -116,7 +121,7 @@ def _run_as_init(job: dict[str, Any], fds: Descriptors, warm: "ModuleType | None
         with report.refusals():
             _become_init(job, warm)
         isolate.set_limits(job["limits"], count_processes=True)
-        isolate.limit_files(job["limits"])
+        isolate.limit_files(job["limits"]["disk_bytes"])
         isolate.drop_privileges()
         files = parcel.unpack(fds.files, job["files"])
         isolate.write_files(isolate.WORK, files)
@@ -215,10 +220,10 @@ def _run_program(
     started = time.monotonic()
     third = fds.third if job["third"] else None
     if isolation == "namespaces":  # it has its rights, limits and files from its init
-        isolate.limit_files(job["limits"])
+        isolate.limit_files(job["limits"]["disk_bytes"] + _NAMES_BYTES)
         program = isolate.spawn_program(job, folder, (fds.out, fds.err), third)
     elif (program := os.fork()) == 0:
-        isolate.limit_files(job["limits"])
+        isolate.limit_files(job["limits"]["disk_bytes"])
         files = _take_rights(job, fds, folder, isolation)
         isolate.take_streams(folder, fds.out, fds.err, third)
         if warm is not None:

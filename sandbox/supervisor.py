@@ -84,9 +84,10 @@ class Supervisor:
         self._isolation, self._isolated = isolation, isolation != "none"
         if self._isolated and os.getpid() != 1:
             raise SystemExit("an isolating supervisor must be PID 1 of its slot")
-        uid = uids.choose_first() if isolation == "uid" else None
+        is_root = self._isolated and os.getuid() == 0  # bubblewrap's, or one that makes users
+        uid = uids.choose_first() if is_root else None
         ours = (source, sink)
-        self._launcher = launcher.Launcher(isolation, close=ours)
+        self._launcher = launcher.Launcher(isolation, uid and uid + 1, close=ours)
         self._checkers = checkers.Checkers(isolation, uid, close=(*ours, self._launcher.fileno()))
         self._uids = iter(range(uid + 1, uid + uids.PER_SLOT) if uid else ())
 

@@ -218,8 +218,9 @@ def test_deadlocked_threads(bench: Bench) -> str | None:
 def test_stack_overflow_is_signal(bench: Bench) -> str | None:
     """A program that runs out of stack ends by SIGSEGV, and that is what is reported."""
     result = bench.python(
-        "import sys\nsys.setrecursionlimit(10**9)\nx = []\n"
-        "for _ in range(1000000): x = [x]\nrepr(x)"
+        "import resource, sys\nsys.setrecursionlimit(10**9)\nx = []\n"
+        "for _ in range(5000): x = [x]\n"
+        "resource.setrlimit(resource.RLIMIT_STACK, (1 << 16, 1 << 16))\nrepr(x)"
     )
     execution = result.execution
     return unless((execution.signal, execution.stopped_by) == (11, None), result)

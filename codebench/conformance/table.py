@@ -1,7 +1,6 @@
 """The suite's findings as a table: coloured in a terminal, Markdown anywhere else."""
 
 import datetime
-import os
 import platform
 import shutil
 import subprocess
@@ -89,11 +88,6 @@ def _facts(results: Results) -> list[str]:
     apparmor = Path("/sys/module/apparmor/parameters/enabled")
     if not apparmor.exists() or apparmor.read_text().strip() != "Y":
         lines.append("not testable here: the AppArmor profile (this kernel enforces none)")
-    if os.geteuid() == 0 and any(info.kind == "bubblewrap" for info, _ in results):
-        lines.append(
-            "not testable here: RLIMIT_NPROC under bubblewrap (the kernel does not count the "
-            "processes of root)"
-        )
     return lines
 
 

@@ -12,8 +12,9 @@ Of the host only these are visible, all read-only: /usr/bin, /usr/lib*, the Rust
 interpreter and the supervisor; nothing of /home, /root, /etc, /var, /proc or /sys.
 """
 
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from codebench.errors import EnvironmentProblem
@@ -21,6 +22,10 @@ from codebench.package_data import data_path
 from codebench.sandbox.backend import Isolation
 from codebench.sandbox.channel import Channel, ProcessChannel
 from codebench.sandbox.toolchain import find_python_prefix, find_rust_sysroot
+
+_GIVEN = ("CAP_KILL", "CAP_SETGID", "CAP_SETUID")
+_NEEDED = 1 << 5 | 1 << 6 | 1 << 7 | 1 << 12 | 1 << 18 | 1 << 21
+"""Those, and what bubblewrap itself needs of root: NET_ADMIN, SYS_CHROOT, SYS_ADMIN."""
 
 _SYSTEM = ("bin", "lib", "lib32", "lib64", "libx32")
 
@@ -57,10 +62,12 @@ class BubblewrapBackend:
 
 
 def _arguments(sysroot: Path, python: Path) -> list[str]:
-    argv = ["--unshare-user", "--uid", "65534", "--gid", "65534"]
+    supervisor = data_path("sandbox")
+    argv = _user([sysroot, python, supervisor])
     argv += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
     argv += ["--unshare-cgroup-try", "--hostname", "sandbox", "--as-pid-1", "--new-session"]
-    argv += ["--clearenv", "--cap-drop", "ALL", "--setenv", "PYTHONHASHSEED", "0"]
+    argv += ["--clearenv", "--setenv", "PYTHONHASHSEED", "0"]
+    argv += ["--dir", "/usr"]  # a folder that bubblewrap makes unasked is closed to others
     for name in _SYSTEM:
         argv += _bind_system(name)
     argv += ["--dev", "/dev", "--proc", "/proc", "--dir", "/tmp", "--dir", "/w", "--dir", "/opt"]  # noqa: S108
@@ -73,9 +80,34 @@ def _arguments(sysroot: Path, python: Path) -> list[str]:
         argv += ["--ro-bind", str(python), "/opt/python"]
         argv += ["--setenv", "PYTHONHOME", "/opt/python"]
         interpreter = "/opt/python/bin/python3"
-    argv += ["--ro-bind", str(data_path("sandbox")), "/sandbox"]
+    argv += ["--ro-bind", str(supervisor), "/sandbox"]
     argv += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]
     return [*argv, interpreter, "-s", "-S", "-B", "/sandbox/supervisor.py"]
+
+
+def _user(folders: Iterable[Path]) -> list[str]:
+    """Return who the supervisor is: nobody; or, where that can be, root who makes others of steps.
+
+    As nobody in a user namespace of root's, programs would still be the machine's root to the
+    kernel, which does not count root's processes. Root in a container often may not do more, and
+    what lies in `folders` may be root's alone.
+    """
+    if os.geteuid() == 0 and _has(_NEEDED) and all(map(_is_for_all, folders)):
+        added = [word for name in _GIVEN for word in ("--cap-add", name)]
+        return ["--cap-drop", "ALL", *added]
+    return ["--unshare-user", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]
+
+
+def _has(capabilities: int) -> bool:
+    """Whether this process has all of some capabilities, one bit each."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("CapEff:"):
+            return int(line.split()[1], 16) & capabilities == capabilities
+    return False
+
+
+def _is_for_all(folder: Path) -> bool:
+    return folder.stat().st_mode & 0o005 == 0o005
 
 
 def _bind_system(name: str) -> list[str]:

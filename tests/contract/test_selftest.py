@@ -85,7 +85,8 @@ class RefusingBubblewrap(BubblewrapBackend):
 
     def __init__(self) -> None:
         super().__init__()
-        self._argv.insert(1, "--disable-userns")
+        nobody = ["--unshare-user", "--uid", "65534", "--gid", "65534"]
+        self._argv[1:1] = [*(() if nobody[0] in self._argv else nobody), "--disable-userns"]
         self.n_starts = 0
 
     def start(self) -> Channel:
@@ -187,6 +188,17 @@ def test_bubblewrap_that_may_not_nest_is_refused(backend: Backend) -> None:
     """Bubblewrap has no second level: where slots may not make namespaces no run starts."""
     with pytest.raises(SandboxError, match=r"refuses namespaces inside a slot .*To allow them"):
         open_strongest((RefusingBubblewrap,), n_slots=1, notify=print)
+
+
+@_only["bubblewrap"]
+def test_bubblewrap_holds_as_nobody_too(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root that may not make other users of its steps is nobody in a user namespace, as all are."""
+    monkeypatch.setattr("codebench.sandbox.bubblewrap._has", lambda capabilities: False)
+    pool = SlotPool(BubblewrapBackend(), n_slots=1)
+    try:
+        prove(pool)
+    finally:
+        pool.close()
 
 
 @_only["bubblewrap"]
