@@ -49,7 +49,7 @@ def _show(value: object, depth: int) -> str:
         return _show_many(value, depth) if depth < _MAX_DEPTH else "..."
     try:
         return repr(value)[:MAX_CHARS]
-    except Exception:  # noqa: BLE001 - a `__repr__` of the tests over answers of the program
+    except BaseException:  # noqa: BLE001 - objects of the program in it may raise what they like
         return f"<{kind.__name__} object>"
 
 

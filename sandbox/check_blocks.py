@@ -61,13 +61,17 @@ class _Checks:
         raise error
 
     def describe(self, error: BaseException) -> Report:
-        """Return what failed, as the fields of a `CheckFailure`."""
+        """Return what failed, as the fields of a `CheckFailure`; whatever the program does then."""
         found = self.failed.get(id(error))
         if found is not None:
             return found
+        try:
+            arguments = _last_call(self._session)
+        except BaseException:  # noqa: BLE001 - an argument may be the program's object
+            arguments = None
         return {
             "check": _one_line(self._statement(error)),
-            "arguments": _last_call(self._session),
+            "arguments": arguments,
             "expected": None,
             "got": None,
             "message": message_of(error),
@@ -196,7 +200,7 @@ def message_of(error: BaseException) -> str:
     """Return `ValueError: text`, bounded."""
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - arguments of the program's in an exception of the tests'
+    except BaseException:  # noqa: BLE001 - arguments may be the program's, and raise what they like
         text = ""
     name = type(error).__name__
     return (f"{name}: {text}" if text else name)[:MAX_CHARS]

@@ -11,8 +11,10 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import types
 from collections.abc import Mapping
+from typing import Any
 
 from check_blocks import message_of, prepare_blocks, run_blocks
 from frames import Broken, Gone
@@ -20,6 +22,7 @@ from remote_objects import Remote
 from remote_session import ROOT, Session
 from self_contained import is_self_contained
 from shown_objects import TESTS
+from special_methods import methods_of
 
 _TRUSTED_FILE = "<trusted>"
 _LEVELS = {"error", "warning"}
@@ -62,7 +65,8 @@ def main(files: Mapping[str, bytes], channel: int, answers: int) -> None:
 
     Args:
         files: `task.json`: nonce, trusted (source), names (what is tested), setup (source that sees
-            them), tests (blocks), shared (whether the program's process runs the tests).
+            them), tests (blocks), shared (whether the program's process runs the tests), complete
+            (whether the trusted source has all that is asked for).
         channel: descriptor of the socket to the program.
         answers: descriptor of the pipe to the host.
     """
@@ -76,7 +80,7 @@ def main(files: Mapping[str, bytes], channel: int, answers: int) -> None:
             _pass_on(session, says, task["nonce"])
             return
         space = _trusted_space(task["trusted"])
-        _put_proxies(session, space, task["names"])
+        _put_proxies(session, space, task)
         report = run_blocks(
             task["tests"], space, tuple(task["names"]), session, setup=task["setup"]
         )
@@ -148,19 +152,25 @@ def _trusted_space(source: str) -> dict[str, object]:
     return space
 
 
-def _put_proxies(session: Session, space: dict[str, object], names: list[str]) -> None:
+def _put_proxies(session: Session, space: dict[str, object], task: dict[str, Any]) -> None:
     """Replace what is tested, and classes that its answers may be of, by the program's own.
 
-    Exceptions stay: an `except` clause wants the class itself.
+    Exceptions stay: an `except` clause wants the class itself. What the classes have says what is
+    asked of the program's instances, which could answer everything with yes; where they are not
+    complete it may be anything.
     """
-    tested = set(names)
-    for name, found in list(space.items()):
-        if isinstance(found, type) and found.__module__ == TESTS:
-            if issubclass(found, BaseException):
-                tested.discard(name)
-            else:
-                tested.add(name)
-    for name in sorted(tested):
+    kinds = {
+        name: found
+        for name, found in space.items()
+        if isinstance(found, type) and found.__module__ == TESTS
+    }
+    errors = {name for name, kind in kinds.items() if issubclass(kind, BaseException)}
+    if kinds:
+        words = {*_words(task["trusted"]), *methods_of(kinds.values())}
+        session.known = words if task["complete"] else _AllWords()
+    said = (task["setup"], *task["tests"])
+    session.stops_loops = any("StopIteration" in source for source in said)
+    for name in sorted({*task["names"], *kinds} - errors):
         is_class = isinstance(space.pop(name, None), type)
         try:
             found = session.request("getattr", ROOT, name)
@@ -168,9 +178,21 @@ def _put_proxies(session: Session, space: dict[str, object], names: list[str]) -
             raise
         except BaseException:  # noqa: BLE001, S112 - not there; a test that uses it says so
             continue
-        if is_class and isinstance(found, Remote):
-            session.classes.add(found._remote_number)
+        if isinstance(found, Remote):
+            (session.classes if is_class else session.functions).add(found._remote_number)
         space[name] = found
+
+
+class _AllWords:
+    """All words there are."""
+
+    def __contains__(self, word: object) -> bool:
+        return True
+
+
+@functools.lru_cache(maxsize=512)
+def _words(source: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", source))
 
 
 def _pass_on(session: Session, says: _Answers, nonce: str) -> None:

@@ -17,6 +17,9 @@ PROGRAM = "program.py"
 
 _MAX_NAME = 200
 _MAX_PLAIN_DEPTH = 2
+_MAX_KINDS = 256
+"""Classes of the other side that are told apart; a hostile one could show a new one each time."""
+
 _DATA_TYPES = (
     str, int, float, complex, bytes, bytearray, tuple, list, dict, set, frozenset,
 )  # fmt: skip
@@ -46,6 +49,7 @@ class ObjectTable:
         self._remotes: weakref.WeakValueDictionary[int, Remote] = weakref.WeakValueDictionary()
         self._abouts: dict[type, tuple[str, int, type | None]] = {}
         self._plain_depth = 0
+        self._masks: set[int] = set()
 
     def drop(self, number: int) -> None:
         """Note that an object of the other side is not needed any more."""
@@ -141,6 +145,9 @@ class ObjectTable:
         self._dropped.discard(number)
         found = self._remotes.get(number)
         if found is None:
+            self._masks.add(mask)
+            if len(self._masks) > _MAX_KINDS:
+                raise ValueError("too many kinds of objects")
             found = remote_class(mask)(self._peer, number, about, plain)
             self._remotes[number] = found
         return found

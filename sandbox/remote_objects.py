@@ -7,8 +7,9 @@ must not reach it: see `Remote.__eq__` and `_refuse`.
 
 from __future__ import annotations
 
+import functools
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any, Protocol
 
 from special_methods import BINARY, KINDS, PLAIN, SPECIAL, apply_special
@@ -22,6 +23,8 @@ class Peer(Protocol):
     """What a Remote needs of its session."""
 
     guarded: bool
+    known: Container[str]
+    """Words of the trusted source, and the special methods of its classes."""
 
     def request(self, operation: str, number: int, *arguments: object) -> Any:  # noqa: ANN401 - anything
         """Have something done to an object of the other side."""
@@ -64,12 +67,13 @@ class Remote:
         self._remote_session.drop(self._remote_number)
 
     def __getattr__(self, name: str) -> object:
-        if self._remote_session.guarded and self._remote_trust == FOREIGN:
-            if self._remote_plain is not None and not name.startswith("_"):
+        if self._remote_session.guarded:
+            foreign = self._remote_trust == FOREIGN
+            if foreign and self._remote_plain is not None and not name.startswith("_"):
                 found = getattr(self._remote_plain, name, _MISSING)
                 if found is not _MISSING:
                     return found
-            if name in _PREDICATES:
+            if name in _PREDICATES and (foreign or name not in self._remote_session.known):
                 raise AttributeError(
                     f"{self._remote_about!r} object: {name!r} is not asked of an answer"
                 )
@@ -102,7 +106,7 @@ class Remote:
         return found
 
     def __eq__(self, other: object) -> bool:
-        """Compare; what is compared with plain data is asked only of an instance of the class.
+        """Compare; plain data is shown to an instance only, and only if its class compares itself.
 
         Everything else would hand the expected value to the program and believe its word.
         """
@@ -155,11 +159,12 @@ def trust(remote: Remote, level: int) -> None:
 
 def _asks(left: Remote, right: object) -> bool:
     """Return whether the other process is asked to compare these two."""
-    if not left._remote_session.guarded or left._remote_trust == OWN:
+    session = left._remote_session
+    if not session.guarded:
         return True
     if isinstance(right, Remote):
-        return left._remote_trust == DERIVED or right._remote_trust != FOREIGN
-    return False
+        return left._remote_trust != FOREIGN or right._remote_trust != FOREIGN
+    return left._remote_trust == OWN and "__eq__" in session.known
 
 
 def _content(value: object) -> object:
@@ -176,8 +181,14 @@ def _equal(left: Remote, right: object) -> bool:
 
 
 def _refuse(remote: Remote, name: str, arguments: tuple[object, ...]) -> bool:
-    """Return whether an operator would hand an expected value to the program."""
-    if not remote._remote_session.guarded or remote._remote_trust != FOREIGN or name in _SAFE:
+    """Return whether an operator would hand an expected value to the program.
+
+    It may to instances, and what came of them, where a class of the trusted source has it too.
+    """
+    session = remote._remote_session
+    if not session.guarded or name in _SAFE:
+        return False
+    if remote._remote_trust != FOREIGN and f"__{name}__" in session.known:
         return False
     return any(not isinstance(value, Remote) for value in arguments)
 
@@ -266,18 +277,15 @@ _METHODS: dict[str, Callable[..., object]] = {
     "bytes": _exact("bytes", bytes), "format": _exact("format", str),
     "length_hint": _exact("length_hint", int),
 }  # fmt: skip
-_REMOTE_CLASSES: dict[int, type[Remote]] = {}
 
 
+@functools.lru_cache(maxsize=256)
 def remote_class(mask: int) -> type[Remote]:
     """Return the class of Remotes with these special methods.
 
     Raises:
         ValueError: if the mask is not one.
     """
-    found = _REMOTE_CLASSES.get(mask)
-    if found is None:
-        if not 0 <= mask < 1 << len(SPECIAL) + len(KINDS):
-            raise ValueError("no such mask")
-        found = _REMOTE_CLASSES[mask] = type("Remote", (Remote,), _body(mask))
-    return found
+    if not 0 <= mask < 1 << len(SPECIAL) + len(KINDS):
+        raise ValueError("no such mask")
+    return type("Remote", (Remote,), _body(mask))

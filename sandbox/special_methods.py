@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import operator
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 BINARY = (
     "add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul", "and", "or",
@@ -35,6 +35,22 @@ def mask_of(kind: type) -> int:
         if kind is known:
             mask |= 1 << bit
     return mask
+
+
+def methods_of(kinds: Iterable[type]) -> Iterator[str]:
+    """Yield the public attributes of classes, and what they have of operators and comparisons.
+
+    An operator comes with its reflected and its in-place form, a comparison of order with the rest;
+    what `object` has does not count.
+    """
+    for kind in kinds:
+        yield from (name for name in dir(kind) if not name.startswith("_"))
+    groups = [(name, "r" + name, "i" + name) for name in BINARY]
+    for group in (*groups, ORDER, ("eq",), ("contains",)):
+        names = [f"__{name}__" for name in group]
+        bases = [base for kind in kinds for base in kind.__mro__[:-1]]
+        if any(name in vars(base) for base in bases for name in names):
+            yield from names
 
 
 def apply_special(name: str, target: object, arguments: tuple[object, ...]) -> object:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -239,6 +240,24 @@ def test_imports_are_not_doubled() -> None:
     assert answer(PYTHON, f"```py\n{code}```").text == "A = 1\n" + code
 
 
+@pytest.mark.parametrize(
+    "future",
+    [
+        "from __future__ import annotations\n",
+        '"""A module."""\n\nfrom __future__ import (\n    annotations,\n)\n',
+    ],
+)
+@pytest.mark.parametrize("mode", [ExtractMode.CHAT, ExtractMode.AUTO])
+def test_future_imports_of_an_answer_come_first(mode: ExtractMode, future: str) -> None:
+    """What the prompt brings along does not make `from __future__` a syntax error."""
+    code = f"{future}\ndef f(x):\n    return math.sqrt(x) - 1\n"
+    found = program(PYTHON, code, mode)
+    assert found.text.startswith("from __future__")
+    names: dict[str, Callable[[int], float]] = {}
+    exec(found.text, names)
+    assert names["f"](4) == 1
+
+
 def test_attributes_of_the_prompt_do_not_meet_those_of_the_answer() -> None:
     """A derive in the prompt is not added to an answer that brings its own."""
     code = "#[derive(Debug, Clone)]\nstruct P {}\n"
@@ -391,6 +410,12 @@ def test_base_models_write_this(prompt: Prompt, text: str, way: Extraction | Non
         ),
         (f"Here you go.\n\nimport math\n\n{IDENTITY}", Extraction.UNFENCED_ANSWER),
         (f"{IDENTITY}<|eot_id|>", Extraction.UNFENCED_ANSWER),
+        # the path of a file in the label, HTML around the fence, a byte order mark, an outer fence
+        # that the inner one ends
+        (f"```python:src/main.py\n{IDENTITY}```", LABELLED),
+        (f"<div>\n```python\n{IDENTITY}```\n</div>", LABELLED),
+        (f"\ufeff```python\n{IDENTITY}```", LABELLED),
+        (f"```markdown\n```python\n{IDENTITY}```\n```\n", LABELLED),
     ],
 )
 def test_chat_models_answer_this(text: str, way: Extraction) -> None:

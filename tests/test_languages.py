@@ -283,6 +283,7 @@ def test_a_program_cannot_choose_its_outcome(words: str) -> None:
     said = E0308.replace("mismatched types", quoted).replace('"E0308"', '""')
     assert _judge(_execution(1), said + ABORTING) is Outcome.COMPILE_ERROR
     assert _judge(_execution(0), said.replace('"error"', '"warning"')) is Outcome.COMPILED
+    assert _judge(_execution(101), said + ABORTING) is Outcome.COMPILE_CRASH
 
 
 def test_reading_out_of_memory_is_a_rejection() -> None:

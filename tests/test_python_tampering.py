@@ -396,6 +396,155 @@ def square(n):
     assert read_grading(step, pair.run(step)).outcome is Outcome.FAILED_TESTS
 
 
+_NODE = """class Node:
+    def __init__(self, value):
+        self.value = value
+
+
+"""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def square(n): return Yes()\nNode = square\n",
+        "class Node(Yes): pass\ndef square(n): return Node()\n",
+        "class Node(Yes): pass\nnode = Node()\ndef square(n): return n if type(n) is Node else node\n",
+    ],
+    ids=["a function named as the class", "an instance", "the instance that was given"],
+)
+@pytest.mark.parametrize(
+    "test",
+    ["assert square({}) == 7", "assert abs(square({}) - 7) < 1e-6", "assert square({}) >= 7",
+     "assert 7 in square({})", "assert square({}).count(7) == 1"],
+)  # fmt: skip
+@pytest.mark.parametrize("argument", ["3", "Node(3)"])
+def test_a_class_of_the_context_says_yes(
+    pair: WarmPair, program: str, test: str, argument: str
+) -> None:
+    """Instances of a class that compares and computes with nothing are shown no expected value."""
+    prompt = make_prompt(context=_NODE, tests=(test.format(argument),))
+    step = grading_step(prompt, (_YES + program).encode())
+    assert read_grading(step, pair.run(step)).outcome is Outcome.FAILED_TESTS
+
+
+_YES = """
+class Yes:
+    def __init__(self, *_): pass
+    def __eq__(self, other): return True
+    __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __eq__
+    def __hash__(self): return 7
+    def __sub__(self, other): return 0
+    __rsub__ = __sub__
+    def __iter__(self): return iter(())
+    def count(self, value): return 1
+"""
+_STACK = """
+    def __init__(self):
+        self.items = []
+    def push(self, item):
+        self.items.append(item)
+    def pop(self):
+        return self.items.pop()
+    def all(self):
+        return list(self.items)
+"""
+_STACK_TESTS = tuple(
+    f"s = Stack()\ns.push(7)\nassert {check}"
+    for check in (
+        "s.pop() == 7", "7 == s.pop()", "s.pop() in (7, 8)", "abs(s.pop() - 7.0) < 1e-6",
+        "7 in s.all()", "s.pop() >= 7", "s.all().count(7) == 1",
+    )
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", ["self", "Yes()"])
+def test_a_class_that_was_asked_for_says_yes(pair: WarmPair, answer: str) -> None:
+    """Nor are answers of its methods, themselves instances or not; honest ones pass."""
+    wrong = f"{_YES}class Stack(Yes):\n    def push(self, item): pass\n"
+    wrong += f"    def pop(self): return {answer}\n    all = pop\n"
+    right = f"class Stack:{_STACK}"
+    fields = {"item": "class Stack", "prompt": "class Stack:", "reference": _STACK}
+    for test in _STACK_TESTS:
+        for program, outcome in ((wrong, Outcome.FAILED_TESTS), (right, Outcome.PASSED)):
+            step = grading_step(make_prompt(**fields, tests=(test,)), program.encode())
+            assert read_grading(step, pair.run(step)).outcome is outcome, test
+
+
+def test_without_a_reference_instances_are_asked(pair: WarmPair) -> None:
+    """Where nobody says what a class can do, an honest one is asked what the tests ask."""
+    program = "class Money:\n    def __init__(self, n): self.n = n\n"
+    program += "    def __eq__(self, other): return self.n == other\n"
+    program += "    def __add__(self, other): return Money(self.n + other)\n"
+    fields = {"item": "class Money", "prompt": "class Money:\n", "reference": None}
+    for test, outcome in (
+        ("assert Money(2) == 2 and Money(2) + 3 == Money(5)", Outcome.PASSED),
+        ("assert Money(2) == 3", Outcome.FAILED_TESTS),
+    ):
+        step = grading_step(make_prompt(**fields, tests=(test,)), program.encode())
+        assert read_grading(step, pair.run(step)).outcome is outcome
+
+
+def test_stop_iteration_ends_no_loop_of_the_tests(pair: WarmPair) -> None:
+    """A function that raises StopIteration fails, unless the tests look for just that."""
+    loop = "for got, want in zip(map(square, [4, 5]), [16, 25]):\n    assert got == want"
+    catch = "try:\n    square(3)\nexcept StopIteration:\n    pass\nelse:\n    assert False"
+    for test, outcome in ((loop, Outcome.FAILED_TESTS), (catch, Outcome.PASSED)):
+        step = grading_step(
+            make_prompt(tests=(test,)), b"def square(n):\n    raise StopIteration\n"
+        )
+        assert read_grading(step, pair.run(step)).outcome is outcome
+
+
+@pytest.mark.parametrize("raised", ["KeyboardInterrupt", "SystemExit", "GeneratorExit"])
+@pytest.mark.parametrize("argument", ["Shy()", "[Shy()]", "deque([Shy()])"])
+def test_arguments_of_an_exception_that_raise_when_shown(
+    pair: WarmPair, raised: str, argument: str
+) -> None:
+    """An object in an exception that cannot be shown fails the check; it is no fault of ours."""
+    program = f"""
+from collections import deque
+class Shy:
+    def __repr__(self): raise {raised}
+    __str__ = __repr__
+def square(n):
+    raise ValueError({argument})
+"""
+    step = grading_step(make_prompt(), program.encode())
+    assert read_grading(step, pair.run(step)).outcome is Outcome.FAILED_TESTS
+
+
+_FRAMES = """
+import os, struct
+def send(number, kind, data):
+    os.write(3, struct.pack("!IIc", len(data), number, kind) + data)
+def receive():
+    os.read(3, 65536)
+"""
+
+
+def test_forged_status_that_asks_back(pair: WarmPair) -> None:
+    """A status is plain data: the checker asks nothing of the program when it reads one."""
+    error = "X0;t5;t1;t2;s8;builtinssb;SyntaxErrort2;s1;mH1;s1;xi4;nd0;nn"
+    interrupt = "0X0;t5;t1;t2;s8;builtinss11;KeyboardInterruptt0;d0;nn"
+    program = f"{_FRAMES}send(2, b'#', b'{error}')\nreceive()\nsend(3, b'!', b'{interrupt}')\n"
+    step = grading_step(make_prompt(), program.encode())
+    assert read_grading(step, pair.run(step)).outcome is Outcome.NO_RESULT
+
+
+def test_endless_kinds_of_objects(pair: WarmPair) -> None:
+    """A program that shows objects of ever new kinds breaks the protocol; classes are no leak."""
+    program = f"""{_FRAMES}
+send(2, b"#", b"d1;s4;kinds5;ready")
+receive()
+many = b"".join(b"H%x;s0;i%x;n" % (at, at * 7919) for at in range(1, 2001))
+send(3, b"=", b"0l%x;" % 2000 + many)
+"""
+    step = grading_step(make_prompt(), program.encode())
+    graded = read_grading(step, pair.run(step))
+    assert graded.outcome is Outcome.NO_RESULT
+
+
 def test_exceptions_of_the_runner_cannot_be_raised(pair: WarmPair) -> None:
     """A test that is skipped by an exception of the program's has failed."""
     test = """

@@ -330,6 +330,29 @@ def test_include_the_tests_from_a_macro(grade: Grade, path: str) -> None:
     assert not graded.tests.built
 
 
+@pytest.mark.parametrize(
+    ("prompt", "program"),
+    [
+        (
+            DOUBLE,
+            '#[diagnostic::on_unimplemented(message = "linker `gcc` not found")]\n'
+            "trait Never {}\nfn double(n: impl Never) -> i32 { 0 }",
+        ),
+        (
+            MACRO,
+            'macro_rules! double { ($n:expr) => { compile_error!("linker `gcc` not found") } }',
+        ),
+    ],
+    ids=["on_unimplemented", "compile_error"],
+)
+def test_words_of_the_linker(grade: Grade, prompt: Prompt, program: str) -> None:
+    """A program that makes rustc complain of the linker does not get out of the denominator."""
+    graded = grade(prompt, program)
+    assert graded.outcome is Outcome.FAILED_TESTS
+    assert graded.tests.failure is not None
+    assert "linker `gcc` not found" in (graded.tests.failure.message or "")
+
+
 def test_redefine_from_a_macro(grade: Grade) -> None:
     """What a macro declares among the tests does not replace their assertions."""
     prompt = make_prompt(

@@ -54,6 +54,26 @@ def _repeats(opening: str, text: str) -> bool:
     return bool(opening_words) and words[: len(opening_words)] == opening_words
 
 
+_FUTURE = re.compile(
+    r"^from[ \t]+__future__[ \t]+import[ \t]+(?:\([^)]{0,400}\)|[^(\r\n]+)[^\r\n]*\r?\n?",
+    re.MULTILINE,
+)
+
+
+def whole_program(prompt: Prompt, code: str) -> str:
+    """Return `code`, which holds the item itself, below what stands before that in the program.
+
+    Its `from __future__` imports come first, as Python wants it.
+    """
+    above, futures = before_item(prompt, code), []
+    if above and prompt.language is Language.PYTHON:
+        item = _PYTHON_ITEM.search(code)
+        head = code[: item.start() if item else None]
+        futures = [line for line in _FUTURE.findall(head) if line.strip() not in above]
+        code = _FUTURE.sub("", head) + code[len(head) :]
+    return as_lines(*futures, above, code)
+
+
 def before_item(prompt: Prompt, code: str) -> str:
     """Return what stands before the item in the program when `code` holds the item itself.
 

@@ -26,7 +26,13 @@ def best_fence(prompt: Prompt, text: str) -> tuple[str, Extraction] | None:
     """
     fences = _fences(text)
     filled = [(fence.label, fence.code) for fence in fences if fence.code.strip()]
-    inner = [i for label, code in filled if label in _PAGES for i in _fences(code) if i.closed]
+    inner = [
+        fence
+        for label, code in filled
+        if label in _PAGES
+        for fence in _fences(code)
+        if fence.closed or label  # the inner fence's end has ended an outer one that says its kind
+    ]
     if any(declaration(prompt, fence.code) is not None for fence in inner):
         filled = [(fence.label, fence.code) for fence in inner]
     for way, labels in (
@@ -60,8 +66,9 @@ class _Fence(NamedTuple):
 def _fences(text: str) -> list[_Fence]:
     from markdown_it import MarkdownIt
 
-    # Inline text is never looked at, and its rules are the slow ones on hostile text.
-    tokens = MarkdownIt("commonmark").disable("inline").parse(text)
+    # Inline text is never looked at, and its rules are the slow ones on hostile text. A fence below
+    # `<div>` is meant as one.
+    tokens = MarkdownIt("commonmark").disable(["inline", "html_block"]).parse(text)
     return [
         _Fence(_label(token.info), token.content, token.map[0], _is_closed(token))
         for token in tokens
@@ -93,5 +100,5 @@ def _with_helpers(prompt: Prompt, code: str, codes: Sequence[str]) -> str:
 
 
 def _label(info: str) -> str:
-    """Return the first word of a fence's info string: `rust,ignore` and `{.rust}` are Rust."""
-    return re.split(r"[\s,{}.]+", info.strip().lower().lstrip("{."), maxsplit=1)[0]
+    """Return the first word of a fence's info string: `rust,ignore`, `rust:a.rs`, `{.rust}`."""
+    return re.split(r"[\s,:{}.]+", info.strip().lower().lstrip("{."), maxsplit=1)[0]

@@ -12,7 +12,12 @@ Not covered: helpers after the item in `auto`, where a sample ends with its item
 import re
 import textwrap
 
-from codebench.extract.declarations import as_lines, before_item, declaration, repeated_signature
+from codebench.extract.declarations import (
+    as_lines,
+    declaration,
+    repeated_signature,
+    whole_program,
+)
 from codebench.extract.fences import best_fence, fences_item
 from codebench.extract.program import Extraction, ExtractMode, Program
 from codebench.item_end import ItemScanner
@@ -61,7 +66,7 @@ def _anew(prompt: Prompt, text: str, start: int) -> tuple[str, Extraction]:
     """Return the program of a text that declares the item itself, at `start`."""
     end = ItemScanner(prompt.language, "").feed(text[start:])
     code = text if end is None else text[: start + end]
-    return as_lines(before_item(prompt, code), code), Extraction.REPEATED_SIGNATURE
+    return whole_program(prompt, code), Extraction.REPEATED_SIGNATURE
 
 
 def _opens_item(prompt: Prompt) -> bool:
@@ -93,12 +98,12 @@ def _answer(prompt: Prompt, text: str) -> tuple[str, Extraction]:
 
     What a model thinks aloud first, up to `</think>`, is not its answer.
     """
-    text = text.rpartition("</think>")[2]
+    text = text.rpartition("</think>")[2].removeprefix("\ufeff")
     fenced = best_fence(prompt, text)
     code, way = fenced if fenced is not None else (text, Extraction.UNFENCED_ANSWER)
     if declaration(prompt, code) is not None:
         code = code if fenced is not None else _without_prose(prompt, code)
-        return as_lines(before_item(prompt, code), code), way
+        return whole_program(prompt, code), way
     if fenced is None:
         return _continuation(prompt, code)
     if _is_bare_body(prompt, code):

@@ -5,8 +5,10 @@ proxies of what the program defines (`sandbox/checker.py`), and the checker alon
 it. So `exit(0)`, patched builtins, objects that equal everything, forged frames and markers on
 stdout gain nothing: a program can only choose its own answers.
 
-What remains: tests that compare two answers of the program with each other, or an instance of the
-class that was asked for (or of a class of the context) with anything, ask the program's own `==`.
+What remains: tests that compare two answers of the program with each other ask the program's own
+`==`. Instances of the class that was asked for, or of a class of the context, are asked whatever a
+class of the reference and the context can be asked (`==` only if one defines it); without a
+reference, everything.
 With `isolation = "shared"` the tests run in the program's process, which can do with them what it
 likes; results carry that flag.
 
@@ -68,6 +70,7 @@ def grading_step(prompt: Prompt, program: bytes) -> Step:
         "trusted": trusted_source(prompt),
         "names": [found.group(1)] if found else [],
         "shared": shared,
+        "complete": prompt.reference is not None or not prompt.item.startswith("class "),
     }
     files = {"program.py": program}
     if shared:

@@ -194,11 +194,14 @@ def _read_build(result: StepResult) -> tuple[Diagnostic, ...]:
         raise SandboxError("rustc found no room for its threads: raise the limit of processes")
     if execution.exit_code == 0:
         raise SandboxError("rustc built a program that did not come back from the sandbox")
-    if execution.exit_code == HIDING_FAILED or any(
-        each.message.startswith("linker `") for each in said
-    ):
+    if execution.exit_code == HIDING_FAILED or any(map(_is_about_linker, said)):
         raise SandboxError("Rust tests need `gcc`, `sh` and `rm` in the sandbox: install gcc")
     return said
+
+
+def _is_about_linker(said: Diagnostic) -> bool:
+    """Whether rustc has no linker; what a program makes it say has a code or a line."""
+    return said.message.startswith("linker `") and said.code is None and said.line is None
 
 
 def _is_complete(lines: Sequence[Line]) -> bool:

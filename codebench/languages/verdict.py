@@ -149,8 +149,9 @@ def compile_outcome(
     """
     stopped = execution.stopped_by
     said = [diagnostic.message for diagnostic in diagnostics]
-    # the words alone prove nothing: a program has `compile_error!` for saying them
-    if execution.exit_code == _PANICKED and any(_STARVED in text for text in said):
+    # the words alone prove nothing: a program has `compile_error!` for saying them, in some line
+    own = [diagnostic.message for diagnostic in diagnostics if diagnostic.line is None]
+    if execution.exit_code == _PANICKED and any(_STARVED in text for text in own):
         return Outcome.INFRA_ERROR
     if stopped in _TIME:
         return Outcome.COMPILE_TIMEOUT
