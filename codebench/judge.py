@@ -214,7 +214,8 @@ class Judge:
         if tested and (prompt.language is Language.PYTHON or not prompt.ends_at_item):
             # one step does both; MultiPL-E's programs are none without their tests
             judged = self._test(_not_run(Outcome.COMPILED), prompt, program)
-            if judged.outcome.compiles and not declares_item:
+            passed = judged.outcome is Outcome.PASSED  # then it is there, whatever it looks like
+            if judged.outcome.compiles and not passed and not declares_item:
                 judged = replace(judged, outcome=Outcome.VACUOUS)
         else:
             judged = self._compile(prompt, program, declares_item=declares_item)

@@ -23,7 +23,8 @@ _DENIED = (
     "pivot_root chroot move_mount open_tree fsopen fsconfig fsmount fspick mount_setattr "
     "bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register "
     "add_key request_key keyctl name_to_handle_at open_by_handle_at memfd_secret "
-    "memfd_create shmget "  # memory that no process need hold: the watch would not see it
+    # memory that no process need hold: the watch would not see it
+    "memfd_create shmget semget msgget mq_open vmsplice setsockopt "
     "swapon swapoff reboot kexec_load init_module finit_module delete_module quotactl acct "
     "settimeofday clock_settime adjtimex clock_adjtime sethostname setdomainname syslog "
     "personality fanotify_init lookup_dcookie mbind migrate_pages move_pages set_mempolicy "
@@ -39,7 +40,8 @@ _NUMBERS = {
         "perf_event_open": 298, "userfaultfd": 323, "io_uring_setup": 425,
         "io_uring_enter": 426, "io_uring_register": 427, "add_key": 248, "request_key": 249,
         "keyctl": 250, "name_to_handle_at": 303, "open_by_handle_at": 304, "memfd_secret": 447,
-        "memfd_create": 319, "shmget": 29,
+        "memfd_create": 319, "shmget": 29, "semget": 64, "msgget": 68, "mq_open": 240,
+        "vmsplice": 278, "setsockopt": 54,
         "swapon": 167, "swapoff": 168, "reboot": 169, "kexec_load": 246, "init_module": 175,
         "finit_module": 313, "delete_module": 176, "quotactl": 179, "acct": 163,
         "settimeofday": 164, "clock_settime": 227, "adjtimex": 159, "clock_adjtime": 305,
@@ -56,7 +58,8 @@ _NUMBERS = {
         "perf_event_open": 241, "userfaultfd": 282, "io_uring_setup": 425,
         "io_uring_enter": 426, "io_uring_register": 427, "add_key": 217, "request_key": 218,
         "keyctl": 219, "name_to_handle_at": 264, "open_by_handle_at": 265, "memfd_secret": 447,
-        "memfd_create": 279, "shmget": 194,
+        "memfd_create": 279, "shmget": 194, "semget": 190, "msgget": 186, "mq_open": 180,
+        "vmsplice": 75, "setsockopt": 208,
         "swapon": 224, "swapoff": 225, "reboot": 142, "kexec_load": 104, "init_module": 105,
         "finit_module": 273, "delete_module": 106, "quotactl": 60, "acct": 89,
         "settimeofday": 170, "clock_settime": 112, "adjtimex": 171, "clock_adjtime": 266,

@@ -20,22 +20,22 @@ def pids_here() -> set[int]:
     return {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208
 
 
-def _family(init: int) -> dict[int, int]:
-    """Return `init` and all that descend from it, with their CPU ticks (reaped ones included)."""
-    parents, ticks = {}, {}
+def _family(init: int) -> dict[int, tuple[int, int]]:
+    """Return `init` and all that descend from it: CPU ticks (reaped ones included), and threads."""
+    parents, facts = {}, {}
     for pid in pids_here():
         try:
             with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
                 fields = file.read().rpartition(b")")[2].split()
         except OSError:
             continue  # it ended meanwhile
-        parents[pid], ticks[pid] = int(fields[1]), sum(map(int, fields[11:15]))
-    family, grown = {init} & set(ticks), True
+        parents[pid], facts[pid] = int(fields[1]), (sum(map(int, fields[11:15])), int(fields[17]))
+    family, grown = {init} & set(facts), True
     while grown:
         more = {pid for pid, parent in parents.items() if parent in family} - family
         family |= more
         grown = bool(more)
-    return {pid: ticks[pid] for pid in family}
+    return {pid: facts[pid] for pid in family}
 
 
 def _resident_bytes(pids: "set[int]") -> int:
@@ -184,7 +184,9 @@ class Watch:
         family = _family(self._report.init)
         ours = set() if self._report.init_is_program else {self._report.init}
         memory = _resident_bytes(set(family) - ours)
-        self._cpu_s = max(self._cpu_s, sum(family.values()) / _TICKS_PER_S)
+        ticks = sum(ticks for ticks, _ in family.values())
+        n_threads = sum(threads for _, threads in family.values())
+        self._cpu_s = max(self._cpu_s, ticks / _TICKS_PER_S)
         self._peak = max(self._peak, memory)
         if self._stopped_by is not None:
             return
@@ -192,7 +194,7 @@ class Watch:
             self._stopped_by = "memory"
         elif self._cpu_s > self._limits["cpu_s"]:
             self._stopped_by = "cpu_time"
-        elif len(family) > 2 * self._limits["n_processes"]:
+        elif n_threads > 2 * self._limits["n_processes"]:  # what the rlimit counts, too
             # the rlimit answers EAGAIN before this; but the kernel exempts the host's root from it
             self._stopped_by = "processes"
 

@@ -126,6 +126,7 @@ RUST_ITEMS = {
     "cfg_attr": ("#[cfg_attr(all(), cfg(any()))] fn f() {}", ()),
     "raw cfg": ("#[r#cfg(any())] fn f() {}", ()),
     "test": ("#[test] fn f() {}\n#[core::prelude::v1::test] fn g() {}", ()),
+    "cfg in its body": ("fn f() {\n#![cfg(any())]\n nonsense }\nfn g() {}", ("fn g",)),
     "inner cfg": ("#![cfg(any())]\nfn f() {}", ()),
     "other inner attribute": ("#![allow(dead_code)]\nfn f() {}", ("fn f",)),
     "swallowed by a macro": ("m! { fn f() {} }\nm!(struct A;);", ()),

@@ -1,7 +1,7 @@
 """The top-level items that a program declares in plain sight, named as `Prompt.item` names them.
 
 An item counts only where nothing can take it away: not below `#[cfg]`, `#[cfg_attr]`, `#[test]`
-and their like, not in a file with an inner `#![cfg]`, not in the arguments of a macro, and not
+and their like, not in a file or a body with an inner `#![cfg]`, not in the arguments of a macro, and not
 inside a function. Items of nested modules are not top-level. In broken code the names are those
 that the parser could recover.
 """
@@ -72,6 +72,10 @@ def _hides(attribute_item: Node) -> bool:
 
 
 def _rust_name(node: Node) -> str | None:
+    body = node.child_by_field_name("body")
+    inner = body.named_children if body is not None else []
+    if any(each.type == "inner_attribute_item" and _hides(each) for each in inner):
+        return None
     if node.type != "impl_item":
         return _named(node)
     target, trait = node.child_by_field_name("type"), node.child_by_field_name("trait")

@@ -34,7 +34,8 @@ _NUMBERS = {  # by name: on x86-64, on aarch64
     "open_by_handle_at": (304, 265), "fsopen": (430, 430), "open_tree": (428, 428),
     "move_mount": (429, 429), "kexec_load": (246, 104), "init_module": (175, 105),
     "syslog": (103, 116), "personality": (135, 92), "seccomp": (317, 277),
-    "clock_settime": (227, 112),
+    "clock_settime": (227, 112), "vmsplice": (278, 75), "semget": (64, 190), "msgget": (68, 186),
+    "mq_open": (240, 180), "setsockopt": (54, 208),
 }  # fmt: skip
 
 

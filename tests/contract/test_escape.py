@@ -27,6 +27,7 @@ _X86_64 = {
     "add_key": 248, "request_key": 249, "keyctl": 250, "open_by_handle_at": 304, "kexec_load": 246,
     "process_vm_readv": 310, "pidfd_getfd": 438, "init_module": 175, "reboot": 169, "syslog": 103,
     "fsopen": 430, "open_tree": 428, "move_mount": 429, "personality": 135, "seccomp": 317,
+    "vmsplice": 278, "semget": 64, "msgget": 68, "mq_open": 240, "setsockopt": 54,
 }  # fmt: skip
 x86_64 = pytest.mark.skipif(os.uname().machine != "x86_64", reason="numbers and code of x86-64")
 

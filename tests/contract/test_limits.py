@@ -216,6 +216,15 @@ os._exit(0)
     assert result.stdout == b"refused\n" or result.execution.stopped_by is StoppedBy.PROCESSES
 
 
+def test_kernel_memory_that_no_process_holds(python: Run) -> None:
+    """The buffers of a socket cannot be made larger: no process would be seen to hold them."""
+    result = python(
+        "import socket\ntry: socket.socketpair()[0].setsockopt(1, 7, 1 << 24)\n"
+        "except OSError as error: print(error.errno)"
+    )
+    assert result.stdout == b"1\n"
+
+
 def test_counters_are_per_sample(python: Run) -> None:
     """What one program used is not on the account of the next."""
     first = python("x = bytearray(b'x') * (120 << 20)\nfor _ in range(3000000): pass").execution
