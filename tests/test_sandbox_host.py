@@ -89,6 +89,7 @@ class ScriptedBackend:
     kind = "scripted"
     isolation = Isolation.NONE
     image: str | None = None
+    shortfall: str | None = None
 
     def __init__(self, *script: Channel | SandboxError) -> None:
         self.env: Mapping[str, str] = {"ADDED": "by the backend"}

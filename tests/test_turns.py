@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
+from codebench.errors import SandboxError
 from codebench.sandbox.turns import MOST_PUT_OFF, Turns
 
 
@@ -109,6 +110,31 @@ def test_many_second_tries_get_their_turns(callers: Callers) -> None:
     assert callers.entered[0] == "a"
     assert set(callers.entered[1:-1]) == set(names)
     assert callers.entered[-1] == "b"
+
+
+def test_nobody_waits_when_there_are_no_more_turns() -> None:
+    """Whoever waits for a turn when they end is told, and so is who comes later."""
+    turns = Turns(1)
+    refused: list[str] = []
+
+    def ask(turn: Callable[[], AbstractContextManager[None]]) -> None:
+        try:
+            with turn():
+                refused.append("no")
+        except SandboxError as error:
+            refused.append(str(error))
+
+    with turns.first():
+        waiting = [
+            threading.Thread(target=ask, args=(turn,)) for turn in (turns.first, turns.second)
+        ]
+        for thread in waiting:
+            thread.start()
+        turns.close()
+        for thread in waiting:
+            thread.join(timeout=10)
+    ask(turns.first)
+    assert refused == ["the sandbox is closed"] * 3
 
 
 def test_a_large_machine_tries_several_again_at_once(callers: Callers) -> None:

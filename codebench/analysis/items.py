@@ -1,9 +1,9 @@
 """The top-level items that a program declares in plain sight, named as `Prompt.item` names them.
 
 An item counts only where nothing can take it away: not below `#[cfg]`, `#[cfg_attr]`, `#[test]`
-and their like, not in a file or a body with an inner `#![cfg]`, not in the arguments of a macro, and not
-inside a function. Items of nested modules are not top-level. In broken code the names are those
-that the parser could recover.
+and their like, not in a file or with a body that begins with `#![cfg]`, not in the arguments of a
+macro, and not inside a function. Items of nested modules are not top-level. In broken code the
+names are those that the parser could recover.
 """
 
 from collections.abc import Iterator

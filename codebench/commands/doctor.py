@@ -93,6 +93,8 @@ def _sandbox(kind: SandboxKind) -> Iterator[str]:
     rustc = (info.rustc or "").split("\n")[0]
     yield f"every limit holds (proven in {took_s:.1f} s), isolation {_ISOLATION[info.isolation]}"
     yield f"{rustc}, Python {info.python}"
+    if pool.shortfall is not None:
+        yield f"but {pool.shortfall}"
 
 
 def _prompt_sets() -> Iterator[str]:

@@ -35,6 +35,7 @@ class WatchedBackend:
         self._backend = backend
         self.kind, self.isolation, self.image = backend.kind, backend.isolation, backend.image
         self.env: Mapping[str, str] = backend.env
+        self.shortfall = backend.shortfall
         self.n_early_ends = 0
         self._slot: _CountingChannel | None = None
 

@@ -5,6 +5,17 @@ from enum import StrEnum
 from typing import Protocol
 
 from codebench.sandbox.channel import Channel
+from codebench.sandbox.execution import COMPILE_LIMITS, MIB, RUN_LIMITS
+
+SLOT_DISK_BYTES = max(COMPILE_LIMITS.disk_bytes, RUN_LIMITS.disk_bytes)
+"""Of each of a step's three file systems."""
+
+SLOT_MEMORY_BYTES = (
+    max(COMPILE_LIMITS.memory_bytes, RUN_LIMITS.memory_bytes) + 3 * SLOT_DISK_BYTES + 96 * MIB
+)
+"""What the kernel lets a whole slot have: a step, its file systems, the supervisor."""
+
+SLOT_PROCESSES = COMPILE_LIMITS.n_processes + 32
 
 
 class Isolation(StrEnum):
@@ -27,6 +38,9 @@ class Backend(Protocol):
     image: str | None
     env: Mapping[str, str]
     """Added to the environment of every step."""
+
+    shortfall: str | None
+    """What it cannot promise on this machine, in one line; None where nothing is missing."""
 
     def start(self) -> Channel:
         """Start a supervisor in a new slot.

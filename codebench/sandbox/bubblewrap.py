@@ -1,7 +1,8 @@
 """Slots made by bubblewrap: no daemon, no image; the machine's own toolchain, bound read-only.
 
-Promises what the docker backend promises, but for one thing: memory is limited by rlimits and by
-the supervisor's watch (20 times a second), not by a cgroup, so a step can overshoot for an instant.
+Promises what the docker backend promises, where it can make a control group (`cgroup.py`). Where it
+cannot, mostly without root, memory is limited by rlimits and by the supervisor's watch (20 times a
+second): a step can overshoot for an instant, and memory that no process holds is not seen.
 
 It has no second level of isolation: where nested namespaces are refused, bubblewrap mostly is too
 (Ubuntu 24.04 refuses both), and without root it has one user only. Where bubblewrap may and its
@@ -19,7 +20,8 @@ from pathlib import Path
 
 from codebench.errors import EnvironmentProblem
 from codebench.package_data import data_path
-from codebench.sandbox.backend import Isolation
+from codebench.sandbox import cgroup
+from codebench.sandbox.backend import SLOT_MEMORY_BYTES, SLOT_PROCESSES, Isolation
 from codebench.sandbox.channel import Channel, ProcessChannel
 from codebench.sandbox.toolchain import find_python_prefix, find_rust_sysroot
 
@@ -27,6 +29,10 @@ _GIVEN = ("CAP_KILL", "CAP_SETGID", "CAP_SETUID")
 _NEEDED = 1 << 5 | 1 << 6 | 1 << 7 | 1 << 12 | 1 << 18 | 1 << 21
 """Those, and what bubblewrap itself needs of root: NET_ADMIN, SYS_CHROOT, SYS_ADMIN."""
 
+_SHORTFALL = (
+    "memory is limited by a look 20 times a second, not by the kernel: no control group can be "
+    "made here (docker has one; so has root, mostly)"
+)
 _SYSTEM = ("bin", "lib", "lib32", "lib64", "libx32")
 
 
@@ -53,12 +59,27 @@ class BubblewrapBackend:
         )
         self._argv = [bwrap, *_arguments(find_rust_sysroot(), prefix)]
 
+        cgroup.remove_orphans()
+        trial = _make_group()
+        self.shortfall = None if trial else _SHORTFALL
+        if trial:
+            trial.remove()
+
     def start(self) -> Channel:
         """See `Backend`."""
-        return ProcessChannel(self._argv, env={})
+        group = _make_group()
+        if group is None:
+            return ProcessChannel(self._argv, env={})
+        counters = ["--ro-bind", str(group.folders[0]), group.inside]
+        argv = group.joined([self._argv[0], *counters, *self._argv[1:]])
+        return ProcessChannel(argv, env={}, at_end=group.remove)
 
     def close(self) -> None:
         """See `Backend`."""
+
+
+def _make_group() -> cgroup.SlotGroup | None:
+    return cgroup.make_group(memory_bytes=SLOT_MEMORY_BYTES, n_processes=SLOT_PROCESSES)
 
 
 def _arguments(sysroot: Path, python: Path) -> list[str]:

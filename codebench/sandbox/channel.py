@@ -5,7 +5,7 @@ import select
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from codebench.errors import SandboxError
@@ -38,9 +38,19 @@ class Channel(Protocol):
 
 
 class ProcessChannel:
-    """A supervisor that is a child process of ours, spoken to through pipes."""
+    """A supervisor that is a child process of ours, spoken to through pipes.
 
-    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str]) -> None:
+    `at_end` is called when it has ended, or could not be started.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        at_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._at_end = at_end
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the channel
         try:
             self._process = subprocess.Popen(
@@ -56,6 +66,7 @@ class ProcessChannel:
             os.set_blocking(self._process.stdin.fileno(), False)
         except OSError as error:
             self._stderr.close()
+            at_end()
             raise SandboxError(f"cannot start {argv[0]}: {error.strerror}") from error
 
     def send(self, data: bytes, *, deadline: float) -> None:
@@ -107,3 +118,4 @@ class ProcessChannel:
             self._process.kill()
             self._process.wait()
         self._stderr.close()
+        self._at_end()

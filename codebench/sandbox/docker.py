@@ -19,16 +19,19 @@ from docker.types import LogConfig, Ulimit
 
 from codebench.errors import EnvironmentProblem, SandboxError
 from codebench.package_data import data_path
-from codebench.sandbox.backend import Isolation
+from codebench.sandbox.backend import (
+    SLOT_DISK_BYTES,
+    SLOT_MEMORY_BYTES,
+    SLOT_PROCESSES,
+    Isolation,
+)
 from codebench.sandbox.channel import Channel
 from codebench.sandbox.container import ContainerChannel
-from codebench.sandbox.execution import COMPILE_LIMITS, MIB, RUN_LIMITS
+from codebench.sandbox.execution import COMPILE_LIMITS, MIB
 
 _API_TIMEOUT_S = 60
 _PING_TIMEOUT_S = 5
 _OWNER_LABEL, _BOOT_LABEL = "codebench.owner_pid", "codebench.boot_id"
-_SUPERVISOR_BYTES = 96 * MIB
-_DISK_BYTES = max(COMPILE_LIMITS.disk_bytes, RUN_LIMITS.disk_bytes)
 _USERS = {Isolation.NAMESPACES: "65534:65534", Isolation.UID: "0:0"}
 _FOREIGN = (
     docker.errors.DockerException,
@@ -97,6 +100,7 @@ class DockerBackend:
     """
 
     kind = "docker"
+    shortfall: str | None = None
 
     def __init__(
         self, isolation: Isolation = Isolation.NAMESPACES, *, api_timeout_s: int = _API_TIMEOUT_S
@@ -174,15 +178,13 @@ class DockerBackend:
 
     def host_config(self, security: tuple[str, ...]) -> dict[str, Any]:
         """Return what the container may do, as `create_host_config` takes it."""
-        widest = max(COMPILE_LIMITS.memory_bytes, RUN_LIMITS.memory_bytes)
-        memory = widest + 3 * _DISK_BYTES + _SUPERVISOR_BYTES
         return {
             "network_mode": "none",
             "read_only": True,
             "cap_drop": ["ALL"],
-            "pids_limit": COMPILE_LIMITS.n_processes + 32,
-            "mem_limit": memory,
-            "memswap_limit": memory,
+            "pids_limit": SLOT_PROCESSES,
+            "mem_limit": SLOT_MEMORY_BYTES,
+            "memswap_limit": SLOT_MEMORY_BYTES,
             "ulimits": [
                 Ulimit(name="core", soft=0, hard=0),
                 Ulimit(name="nofile", soft=1024, hard=1024),
@@ -203,7 +205,7 @@ def _for_namespaces(security: tuple[str, ...]) -> dict[str, Any]:
 
 def _for_users() -> dict[str, Any]:
     """Docker's own seccomp profile, a root that can do four things, and the three file systems."""
-    options = f"rw,nosuid,nodev,size={_DISK_BYTES},nr_inodes={COMPILE_LIMITS.n_files}"
+    options = f"rw,nosuid,nodev,size={SLOT_DISK_BYTES},nr_inodes={COMPILE_LIMITS.n_files}"
     return {
         "security_opt": ["no-new-privileges:true"],
         "cap_add": ["SETUID", "SETGID", "KILL", "CHOWN"],

@@ -72,16 +72,22 @@ class SlotPool:
             python=self.facts["python"],
         )
 
+    @property
+    def shortfall(self) -> str | None:
+        """See `Backend`."""
+        return self._backend.shortfall
+
     def close(self) -> None:
         """Stop every free slot now; one that is in use stops when its step ends."""
         self._closed = True
+        self._turns.close()
         with contextlib.suppress(queue.Empty):
             while True:
                 slot = self._free.get_nowait()
                 if slot is not None:
                     slot.close()
         for _ in range(self._n_slots):
-            self._free.put(None)  # whoever waits wakes up, and finds the sandbox closed
+            self._free.put(None)  # whoever had just got its turn wakes up
         self._backend.close()
 
 

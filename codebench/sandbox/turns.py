@@ -7,7 +7,9 @@ many of them wait. Either way the ones that wait go one after the other.
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+from codebench.errors import SandboxError
 
 MOST_PUT_OFF = 8
 """Second tries that may wait; as many callers more than slots keep the slots at work meanwhile."""
@@ -29,12 +31,24 @@ class Turns:
         self._clearing = False
         """Whether too many second tries waited, and first tries wait until all are done."""
 
+        self._closed = False
+
+    def close(self) -> None:
+        """Give no more turns; whoever waits is told."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
     @contextlib.contextmanager
     def first(self) -> Iterator[None]:
-        """Wait for a free slot, and hold it."""
+        """Wait for a free slot, and hold it.
+
+        Raises:
+            SandboxError: if there are no more turns.
+        """
         with self._changed:
             self._n_first_waiting += 1
-            self._changed.wait_for(
+            self._wait_for(
                 lambda: self._n_first < self._n_slots and not (self._n_second or self._clearing)
             )
             self._n_first_waiting -= 1
@@ -48,11 +62,15 @@ class Turns:
 
     @contextlib.contextmanager
     def second(self) -> Iterator[None]:
-        """Wait until all slots are free and no first try is to come, or many second ones wait."""
+        """Wait until all slots are free and no first try is to come, or many second ones wait.
+
+        Raises:
+            SandboxError: if there are no more turns.
+        """
         with self._changed:
             self._n_put_off += 1
             self._clearing |= self._n_put_off >= MOST_PUT_OFF
-            self._changed.wait_for(self._is_quiet)
+            self._wait_for(self._is_quiet)
             self._n_put_off -= 1
             self._n_second += 1
             self._clearing &= self._n_put_off > 0
@@ -62,6 +80,11 @@ class Turns:
             with self._changed:
                 self._n_second -= 1
                 self._changed.notify_all()
+
+    def _wait_for(self, condition: Callable[[], bool]) -> None:
+        self._changed.wait_for(lambda: self._closed or condition())
+        if self._closed:
+            raise SandboxError("the sandbox is closed")
 
     def _is_quiet(self) -> bool:
         wanted = self._n_first_waiting and not self._clearing

@@ -23,6 +23,7 @@ class UnsandboxedBackend:
 
     kind = "none"
     isolation = Isolation.NONE
+    shortfall: str | None = "programs run without isolation"
     image: str | None = None
 
     def __init__(self) -> None:

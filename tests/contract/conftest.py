@@ -50,6 +50,7 @@ class CountingBackend:
         self._backend = backend = make()
         self.kind, self.isolation, self.image = backend.kind, backend.isolation, backend.image
         self.env: Mapping[str, str] = backend.env
+        self.shortfall = backend.shortfall
         self.n_early_ends = 0
         self._slot: _CountingChannel | None = None
 
