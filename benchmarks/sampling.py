@@ -2,18 +2,17 @@
 
 100 samples over the prompts of rust-basics are written by the row engine, by the row engine with
 one row, by `generate` of transformers one sample at a time, and by `generate` with all samples in
-one batch (left padding). `generate` stops by the same rules: a StoppingCriteria follows each row as
-the engine does. It is asked twice more about skewed lengths: every eighth sample then ends at the
-token limit, the others after 8 to 56 tokens, for both alike. The contenders take turns; a ratio is
-one of medians. Prints JSON.
+one batch (left padding), by the same stops. It is asked twice more about skewed lengths: every
+eighth sample then ends at the token limit, the others after 8 to 56 tokens, for both alike. A
+checkpoint of nanoGPT is compared with the Hugging Face directory that it was converted to. The
+contenders take turns; a ratio is one of medians. Prints JSON.
 
-    python benchmarks/sampling.py --checkpoint checkpoints/step_2000
+    python -m benchmarks.sampling --checkpoint checkpoints/step_2000
 
-Not covered: models that are no Hugging Face directory; servers.
+Not covered: models that are no Hugging Face directory, nanoGPT apart; servers.
 """
 
 import argparse
-import contextlib
 import json
 import os
 import platform
@@ -21,165 +20,35 @@ import random
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import Any
-from unittest import mock
+from typing import Any, cast
 
 import torch
 import transformers
-from transformers import GenerationConfig, PreTrainedModel, StoppingCriteria, StoppingCriteriaList
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from benchmarks.nanogpt_twins import nanogpt_twins
+from benchmarks.sampling_contenders import (
+    ScannerOf,
+    Work,
+    engine_rows,
+    generate,
+    generate_each,
+)
 from codebench.checkpoints.resolve import resolve_checkpoint
-from codebench.item_end import ItemScanner
 from codebench.plan import make_plan
 from codebench.prompts import load_prompt_set
-from codebench.prompts.model import Language
 from codebench.sampling.bound import MachineRates, decode_bound, measure_machine, model_facts
-from codebench.sampling.codec import TextStream
-from codebench.sampling.completion import (
-    Completion,
-    SampleRequest,
-    SamplerTiming,
-    SamplingParams,
-)
+from codebench.sampling.completion import Completion, SamplerTiming, SamplingParams
 from codebench.sampling.device import choose_device, set_threads
 from codebench.sampling.formats.huggingface import load_huggingface
 from codebench.sampling.loaded_model import LoadedModel
 from codebench.sampling.row_sampler import RowSampler
-from codebench.sampling.rows.loop_detector import LoopDetector
-
-N_SAMPLES = 100
-ROOM = "codebench.sampling."
-NO_TOKEN = -1
-"""An end token that is never drawn."""
-
-ScannerOf = Callable[[Language, str], Any]
-"""Makes what says where an item ends, as `ItemScanner` does."""
-
-
-class PlannedEnd:
-    """Ends an item after so many tokens, whatever they say."""
-
-    def __init__(self, n_tokens: int) -> None:
-        self._n_left = n_tokens
-
-    def feed(self, _text: str) -> int | None:
-        """Count a token."""
-        self._n_left -= 1
-        return 0 if self._n_left <= 0 else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What every contender is to write."""
-
-    loaded: LoadedModel
-    params: SamplingParams
-    requests: tuple[SampleRequest, ...]
-    lengths: tuple[int, ...] | None = None
-    """Tokens of each sample in the order of the requests; None: as they fall."""
-
-    def scanner_of(self) -> ScannerOf:
-        """Return what makes the scanners; it is called once per sample, in order."""
-        if self.lengths is None:
-            return ItemScanner
-        left = iter(self.lengths)
-        return lambda _language, _prefix: PlannedEnd(next(left))
-
-
-class RowStops(StoppingCriteria):
-    """The stops of the engine for a batch of `generate`."""
-
-    def __init__(self, work: Work, scanner_of: ScannerOf, prompts: Sequence[list[int]]) -> None:
-        codec = work.loaded.codec
-        self._eos_ids = work.loaded.eos_ids
-        self._max_tokens = work.params.max_tokens
-        self._scanners = [scanner_of(r.prompt.language, r.prompt.prefix) for r in work.requests]
-        self._streams = [TextStream(codec, ids) for ids in prompts]
-        self._loops = [LoopDetector() for _ in prompts]
-        self._done = torch.zeros(len(prompts), dtype=torch.bool)
-        self.new_ids: list[list[int]] = [[] for _ in prompts]
-
-    def __call__(
-        self,
-        input_ids: torch.Tensor,
-        scores: torch.Tensor,  # noqa: ARG002  (the signature is that of transformers)
-        **kwargs: object,  # noqa: ARG002
-    ) -> torch.Tensor:
-        """Return which rows are done, (B,) bool."""
-        newest = input_ids[:, -1].tolist()
-        for i, is_done in enumerate(self._done.tolist()):
-            if not is_done:
-                self._done[i] = self._ends(i, newest[i])
-        return self._done.to(input_ids.device)
-
-    def _ends(self, i: int, token_id: int) -> bool:
-        self.new_ids[i].append(token_id)
-        return (
-            token_id in self._eos_ids
-            or self._scanners[i].feed(self._streams[i].feed(token_id)) is not None
-            or self._loops[i].feed(token_id)
-            or len(self.new_ids[i]) >= self._max_tokens
-        )
-
-
-def generate(work: Work, scanner_of: ScannerOf) -> int:
-    """Write all of `work` as one batch with transformers and return the number of tokens."""
-    loaded = work.loaded
-    assert isinstance(loaded.model, PreTrainedModel)
-    prompts = [loaded.codec.encode(request.prompt.prefix) for request in work.requests]
-    longest = max(map(len, prompts))
-    padded = [[0] * (longest - len(ids)) + ids for ids in prompts]
-    mask = [[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompts]
-    stops = RowStops(work, scanner_of, prompts)
-    model: Any = loaded.model  # the wrappers of transformers hide the signature
-    model.generate(
-        torch.tensor(padded, device=loaded.device),
-        attention_mask=torch.tensor(mask, device=loaded.device),
-        generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
-            do_sample=True,
-            temperature=work.params.temperature,
-            top_k=work.params.top_k,
-            max_new_tokens=work.params.max_tokens,
-            eos_token_id=sorted(loaded.eos_ids) or [NO_TOKEN],
-            pad_token_id=0,
-        ),
-        stopping_criteria=StoppingCriteriaList([stops]),
-    )
-    for ids, new_ids in zip(prompts, stops.new_ids, strict=True):
-        loaded.codec.new_text(ids, new_ids)
-    return sum(map(len, stops.new_ids))
-
-
-def generate_each(work: Work, scanner_of: ScannerOf) -> int:
-    """Write one sample after the other with transformers and return the number of tokens."""
-    return sum(generate(replace(work, requests=(r,)), scanner_of) for r in work.requests)
-
-
-def engine_rows(work: Work, scanner_of: ScannerOf, *, n_rows: int) -> int:
-    """Write all of `work` with the row engine and return the number of tokens."""
-    sampler = RowSampler(work.loaded, work.params, batch_size=n_rows)
-    with contextlib.ExitStack() as stack:
-        if scanner_of is not ItemScanner:
-            for module in modules_that_scan():
-                stack.enter_context(mock.patch.object(module, "ItemScanner", scanner_of))
-        return sum(completion.n_tokens for completion in sampler.sample(work.requests))
-
-
-def modules_that_scan() -> list[ModuleType]:
-    """Return the modules of the engine that make scanners.
-
-    The engine has no option for planned lengths, and needs none but here: they are patched in.
-    """
-    ours = [module for name, module in sys.modules.items() if name.startswith(ROOM)]
-    found = [module for module in ours if getattr(module, "ItemScanner", None) is ItemScanner]
-    assert found, "the engine makes no scanners: plan the lengths of this benchmark otherwise"
-    return found
 
 
 def alternate(
@@ -307,6 +176,44 @@ def first_token(checkpoint: str, device: str, *, repetitions: int) -> dict[str, 
     }
 
 
+def nanogpt_to_huggingface(work: Work, tokenizer: Path, *, repetitions: int) -> dict[str, Any]:
+    """Let the engine write the same samples from a nanoGPT checkpoint and from its conversion.
+
+    The weights are random, so samples end at their limit, which is low.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        twins = nanogpt_twins(Path(folder), tokenizer, work.loaded.device)
+    short = replace(work, params=work.params.model_copy(update={"max_tokens": 64}))
+    works = {name: replace(short, loaded=loaded) for name, loaded in twins.items()}
+    n_rows = int(RowSampler(twins["nanogpt"], short.params).describe()["rows"])
+
+    def texts(name: str) -> dict[tuple[str, int], str]:
+        sampler = RowSampler(works[name].loaded, short.params, batch_size=n_rows)
+        found = sampler.sample(short.requests)
+        return {(c.request.prompt.id, c.request.index): c.text for c in found}
+
+    def rows_of(name: str) -> Callable[[Work, ScannerOf], int]:
+        return lambda _, scanner_of: engine_rows(works[name], scanner_of, n_rows=n_rows)
+
+    figures = alternate(short, {name: rows_of(name) for name in twins}, repetitions=repetitions)
+    both = [figures[name]["samples_per_s"] for name in ("nanogpt", "huggingface")]
+    return {
+        "ratio_of_samples_per_s": round(both[0] / both[1], 3),
+        "same_samples": texts("nanogpt") == texts("huggingface"),
+        "n_parameters": twins["nanogpt"].n_parameters,
+        "rows": n_rows,
+        "contenders": figures,
+    }
+
+
+def load_plain(path: Path, loaded: LoadedModel) -> PreTrainedModel:
+    """Load the model as a user of transformers does, to where `loaded` is."""
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        path, dtype=loaded.dtype, local_files_only=True
+    )
+    return cast(PreTrainedModel, model.to(loaded.device).eval())
+
+
 def machine(device: torch.device) -> dict[str, Any]:
     """Describe what this was measured on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -325,6 +232,7 @@ def main() -> None:
     """Run and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--checkpoint", default="checkpoints/step_2000")
+    parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--rows", type=int, help="default: what codebench takes for the device")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--device", default="auto")
@@ -337,13 +245,18 @@ def main() -> None:
     checkpoint = resolve_checkpoint(options.checkpoint)
     loaded = load_huggingface(checkpoint, device, notify=lambda _: None)
     sets = [load_prompt_set("rust-basics")]
-    plan = make_plan(sets, n_samples=N_SAMPLES, samples_per_prompt=None, limit=None, seed=0)
+    plan = make_plan(sets, n_samples=options.samples, samples_per_prompt=None, limit=None, seed=0)
     params = SamplingParams()
-    work = Work(loaded=loaded, params=params, requests=tuple(plan.requests()))
+    work = Work(
+        loaded=loaded,
+        plain=load_plain(checkpoint.path, loaded),
+        params=params,
+        requests=tuple(plan.requests()),
+    )
     skewed = replace(
         work,
         loaded=replace(loaded, eos_ids=frozenset()),
-        lengths=skewed_lengths(N_SAMPLES, params.max_tokens),
+        lengths=skewed_lengths(options.samples, params.max_tokens),
     )
     n_rows = options.rows or int(RowSampler(loaded, params).describe()["rows"])
     rows = partial(engine_rows, n_rows=n_rows)
@@ -368,7 +281,7 @@ def main() -> None:
             "n_parameters": loaded.n_parameters,
             "dtype": str(loaded.dtype).removeprefix("torch."),
         },
-        "n_samples": N_SAMPLES,
+        "n_samples": options.samples,
         "rows": n_rows,
         "sampling": params.model_dump(),
         "ratios_of_samples_per_s": {
@@ -379,6 +292,9 @@ def main() -> None:
         },
         "lengths_as_they_fall": falling,
         "lengths_skewed": planned,
+        "nanogpt_to_huggingface": nanogpt_to_huggingface(
+            work, checkpoint.path / "tokenizer.json", repetitions=options.repetitions
+        ),
         "rows_in_use": facts,
         "bound": bound_of(work, n_rows, timing, context),
         "first_token": starting,

@@ -396,6 +396,8 @@ def test_rows_from_the_free_memory(loaded: LoadedModel) -> None:
     assert planned(int(row_bytes * 10.5 / (0.8 - 0.125))) == 10
     assert planned(0) == 1
     assert planned(1 << 40) == 32
+    positions = replace(loaded, takes_whole_mask=True)
+    assert plan_rows(positions, params, n_prompt_tokens=100, n_free_bytes=1 << 40) == 64
     assert planned(None) == 32
     on_gpu = replace(loaded, device=torch.device("cuda"))
     assert plan_rows(on_gpu, params, n_prompt_tokens=100, n_free_bytes=80 << 30) == 256

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 import torch
 from torch.nn import functional
-from transformers.cache_utils import DynamicCache
 
 from codebench.sampling.loaded_model import LoadedModel
+from codebench.sampling.rows.memory import read_kv_bytes_per_token
 
 _BUDGET_S = 0.05
 """Time for the repetitions of one measurement; filling the matrix comes on top, once."""
@@ -113,7 +113,7 @@ def model_facts(loaded: LoadedModel) -> ModelFacts | None:
     return ModelFacts(
         n_weights=sum(weight.numel() for weight in weights),
         weight_bytes=sum(weight.nbytes for weight in weights),
-        kv_bytes_per_token=_kv_bytes_per_token(loaded),
+        kv_bytes_per_token=read_kv_bytes_per_token(loaded),
     )
 
 
@@ -138,19 +138,6 @@ def matmul_weights(module: torch.nn.Module) -> list[torch.Tensor]:
         if not any(largest.shape[0] in weight.shape for weight in found.values()):
             found[id(largest)] = largest
     return list(found.values())
-
-
-@torch.inference_mode()
-def _kv_bytes_per_token(loaded: LoadedModel) -> int:
-    """Read one token and see what the cache holds then."""
-    output = loaded.model(
-        input_ids=torch.zeros((1, 1), dtype=torch.long, device=loaded.device),
-        past_key_values=DynamicCache(),
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    layers = output.past_key_values.layers
-    return sum(layer.keys.nbytes + layer.values.nbytes for layer in layers)
 
 
 @torch.inference_mode()

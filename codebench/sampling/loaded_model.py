@@ -28,7 +28,8 @@ class CausalModel(Protocol):
 
     Rows may start at different columns of the cache; a row's own columns have no gap and end at the
     newest. `attention_mask` (B, columns) says which are the row's, `position_ids` (B, T) where in
-    its text the new tokens stand. Without both, the rows are whole texts from position 0.
+    its text the new tokens stand. Without both, the rows are whole texts from position 0. Models
+    that take a whole mask get that one instead (`LoadedModel.takes_whole_mask`).
     """
 
     def __call__(
@@ -71,5 +72,6 @@ class LoadedModel:
     """Whether the memory is keys and values alone, so that a row can start while others go on."""
 
     takes_whole_mask: bool = False
-    """Whether a mask (B, 1, 1, columns) of bool is used as it is. From one of (B, columns),
-    transformers makes its own after a look at it, for which the host waits at every token."""
+    """Whether a mask (B, 1, 1, columns) that is added to the scores is used as it is, whichever
+    columns it leaves: a row's columns are its positions then (`rows/position_steps.py`). From one
+    of (B, columns), transformers makes its own after a look at it, for which the host waits."""

@@ -23,6 +23,7 @@ from codebench.sampling.formats.custom import RecomputingModel
 from codebench.sampling.formats.tokenizers_json import open_tokenizer_json
 from codebench.sampling.loaded_model import CausalModel, LoadedModel
 from codebench.sampling.row_sampler import Notify, RowSampler
+from codebench.sampling.rows.row_attention import use_row_attention
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -77,6 +78,9 @@ def load_huggingface(
     elif not cache.layers or not _PLAIN_LAYERS.issuperset(map(type, cache.layers)):
         keeps_columns = False
         notify(f"{kind} keep more than a key/value cache: they are sampled batch by batch (slower)")
+    is_whole = called is model and takes_whole_mask(model)
+    if is_whole and device.type == "cpu":
+        use_row_attention(model)
     n_rows = checkpoint.files.n_embedding_rows
     max_positions = getattr(text_config, "max_position_embeddings", None)
     return LoadedModel(
@@ -91,12 +95,12 @@ def load_huggingface(
         eos_ids=eos_ids,
         max_positions=max_positions if isinstance(max_positions, int) else None,
         keeps_columns=keeps_columns,
-        takes_whole_mask=device.type == "cuda" and takes_whole_mask(model),
+        takes_whole_mask=is_whole,
     )
 
 
 def takes_whole_mask(model: PreTrainedModel) -> bool:
-    """Return whether `model` is known to use a mask (B, 1, 1, columns) as it is."""
+    """Return whether `model` is known to use a mask (B, 1, 1, columns) as it is, with sdpa."""
     layers = DynamicCache(config=model.config.get_text_config()).layers
     return (
         model.config.model_type in _WHOLE_MASK_TYPES

@@ -20,6 +20,7 @@ from codebench.sampling.formats.tokenizers_json import open_codec
 from codebench.sampling.formats.weights import Tensors, n_numbers, put_into, read_pt
 from codebench.sampling.loaded_model import LoadedModel
 from codebench.sampling.row_sampler import Notify
+from codebench.sampling.rows.row_attention import use_row_attention
 
 _TRANSPOSED = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
 
@@ -45,6 +46,8 @@ def load_nanogpt(checkpoint: Checkpoint, device: torch.device, *, notify: Notify
     if is_tied:
         tensors["lm_head.weight"] = tensors["transformer.wte.weight"]
     put_into(model, tensors, device=device)
+    if device.type == "cpu":
+        use_row_attention(model)
     return LoadedModel(
         model=model,
         model_type="nanogpt",
@@ -56,6 +59,7 @@ def load_nanogpt(checkpoint: Checkpoint, device: torch.device, *, notify: Notify
         n_ids=min(codec.n_ids, architecture.vocab_size),
         eos_ids=eos_ids,
         max_positions=architecture.block_size,
+        takes_whole_mask=True,
     )
 
 

@@ -17,7 +17,7 @@ from codebench.sampling.completion import Completion, SampleRequest, SamplerTimi
 from codebench.sampling.loaded_model import LoadedModel
 from codebench.sampling.prompt_ids import PlainPrompts, PromptIds
 from codebench.sampling.rows.engine_clock import EngineClock
-from codebench.sampling.rows.memory import going_on_with, is_out_of_memory, release, too_little
+from codebench.sampling.rows.memory import Halving
 from codebench.sampling.rows.noise import draw
 from codebench.sampling.rows.request_queue import RequestQueue
 from codebench.sampling.rows.row import Row, no_room, start_row
@@ -66,7 +66,7 @@ class BatchEngine:
         self._rows: list[Row | None] = []
         self._last: list[int] = []
         self._memory: _Memory | None = None
-        self._has_halved = False
+        self._halving = Halving(loaded.device, notify)
 
     def timing(self) -> SamplerTiming:
         """Return where the time went since the model was there (`load_s` is 0)."""
@@ -93,18 +93,12 @@ class BatchEngine:
         try:
             return self._go_on(queue)
         except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            if len(self._rows) == 1:
-                raise too_little(self._loaded.device) from error
+            self._halving.check(error, n_rows=len(self._rows))
         n_before = len(self._rows)  # out of the handler: the error holds on to the step's tensors
         queue.put_back([row.request for row in self._rows if row is not None])
         self.n_rows = max(1, n_before // 2)
         self._end_batch()
-        release(self._loaded.device)
-        if not self._has_halved:
-            self._notify(going_on_with(self.n_rows, self._loaded.device, n_before=n_before))
-        self._has_halved = True
+        self._halving.go_on(self.n_rows, n_before=n_before)
         return []
 
     def _go_on(self, queue: RequestQueue) -> list[Completion] | None:

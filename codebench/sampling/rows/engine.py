@@ -11,8 +11,6 @@ again: their noise is theirs, so they come out the same.
 
 from collections.abc import Callable, Iterable, Iterator
 
-import torch
-
 from codebench.sampling.completion import (
     Completion,
     FinishReason,
@@ -22,13 +20,14 @@ from codebench.sampling.completion import (
 )
 from codebench.sampling.loaded_model import LoadedModel
 from codebench.sampling.prompt_ids import PlainPrompts, PromptIds
+from codebench.sampling.rows.column_steps import ColumnSteps
 from codebench.sampling.rows.engine_clock import EngineClock
-from codebench.sampling.rows.memory import going_on_with, is_out_of_memory, release, too_little
+from codebench.sampling.rows.memory import Halving
+from codebench.sampling.rows.position_steps import PositionSteps
 from codebench.sampling.rows.prefixes import Prefixes
 from codebench.sampling.rows.request_queue import RequestQueue
 from codebench.sampling.rows.row import Row, no_room, start_row
-from codebench.sampling.rows.row_cache import RowCache
-from codebench.sampling.rows.row_steps import n_steps_ahead, run_steps
+from codebench.sampling.rows.row_steps import RowSteps, n_steps_ahead
 
 _LOOK_EVERY = {"cpu": 1, "cuda": 8}
 """Steps between two looks at the tokens: a look makes the host wait for a GPU."""
@@ -58,8 +57,8 @@ class RowEngine:
         """Rows that decode together; fewer after the memory did not hold them."""
 
         self._rows: list[Row | None] = []
-        self._cache = RowCache(n_layers=loaded.n_layers, n_rows=0)
-        self._has_halved = False
+        self._steps = self._open_steps()
+        self._halving = Halving(loaded.device, notify)
 
     def timing(self) -> SamplerTiming:
         """Return where the time went since the model was there (`load_s` is 0).
@@ -82,8 +81,15 @@ class RowEngine:
 
     def _set_up(self) -> None:
         self._rows = [None] * self.n_rows
-        self._cache = RowCache(n_layers=self._loaded.n_layers, n_rows=self.n_rows)
+        self._steps = self._open_steps()
         self._clock.n_living_tokens = 0
+
+    def _open_steps(self) -> RowSteps:
+        if self._loaded.takes_whole_mask:
+            return PositionSteps(
+                self._loaded, self._params, n_rows=self.n_rows, notify=self._notify
+            )
+        return ColumnSteps(self._loaded, self._params, n_rows=self.n_rows)
 
     def _turn(self, queue: RequestQueue) -> list[Completion] | None:
         """Fill the free rows, decode a little in all and return what is finished; None at the end.
@@ -94,18 +100,13 @@ class RowEngine:
             refused = self._fill(queue)
             if refused is not None:
                 return [refused]
-            alive = [i for i, row in enumerate(self._rows) if row is not None]
-            if not alive:
+            if not any(self._rows):
                 return None
-            # A copy now, cheaper steps after it.
-            if queue.is_empty and 4 * len(alive) <= 3 * len(self._rows):
-                self._shrink(alive)
+            if queue.is_empty:
+                self._rows = [self._rows[i] for i in self._steps.shrink(self._rows)]
             return self._advance(has_more=not queue.is_empty)
         except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            if len(self._rows) == 1:
-                raise too_little(self._loaded.device) from error
+            self._halving.check(error, n_rows=len(self._rows))
         self._halve(queue)  # out of the handler: the error holds on to the step's tensors
         return []
 
@@ -116,10 +117,7 @@ class RowEngine:
         self.n_rows = n_before // 2
         self._prefixes.clear()
         self._set_up()
-        release(self._loaded.device)
-        if not self._has_halved:
-            self._notify(going_on_with(self.n_rows, self._loaded.device, n_before=n_before))
-        self._has_halved = True
+        self._halving.go_on(self.n_rows, n_before=n_before)
 
     def _fill(self, queue: RequestQueue) -> Completion | None:
         """Start a sample in every free row; stop at one that has no room and return it, empty."""
@@ -129,14 +127,17 @@ class RowEngine:
             request = queue.peek()
             if request is None:
                 break
-            self._rows[i] = self._admit(request, i)
+            row = self._admit(request, i)
             queue.pop()  # only now: a failure of the memory before leaves it there
-            if self._rows[i] is None:
+            if row is None:
                 return no_room(request)
         return None
 
     def _admit(self, request: SampleRequest, i: int) -> Row | None:
-        """Start `request` in row `i`; None when the prompt fills the model's positions."""
+        """Start `request` in the free row `i`, or in one that is freed by moving others.
+
+        None when the prompt fills the model's positions.
+        """
         prefix = self._prefixes.get(request.prompt)
         row = start_row(
             request,
@@ -147,24 +148,19 @@ class RowEngine:
             ends_at_item=not self._prompts.is_chat,
         )
         if row is not None:
-            with torch.inference_mode():
-                self._cache.place(i, prefix.layers, len(prefix.ids) - 1, n_new=row.max_new + 1)
+            n_columns = len(prefix.ids) - 1
+            for source in self._steps.make_room(self._rows, i, n_columns):
+                self._rows[i], self._rows[source], i = self._rows[source], None, source
+            self._steps.place(i, prefix.layers, n_columns, n_new=row.max_new + 1)
+            self._rows[i] = row
         return row
-
-    @torch.inference_mode()
-    def _shrink(self, alive: list[int]) -> None:
-        self._cache.keep_rows(alive)
-        self._rows = [self._rows[i] for i in alive]
 
     def _advance(self, *, has_more: bool) -> list[Completion]:
         """Decode a few tokens in every row and return what is finished; its row is free then."""
         clock, rows = self._clock, self._rows
         finished: list[tuple[Row, FinishReason]] = []
         with clock.decoding():
-            steps = run_steps(
-                self._loaded,
-                self._params,
-                self._cache,
+            steps = self._steps.run(
                 rows,
                 n_steps=n_steps_ahead(rows, self._loaded, look_every=self._look_every),
                 done=lambda: clock.count_step(len(rows), has_more=has_more),
@@ -180,7 +176,7 @@ class RowEngine:
                     if reason is not None:
                         finished.append((row, reason))
                         rows[i] = None
-                        self._cache.free(i)
+                        self._steps.free(i)
         for row, _ in finished:
             clock.n_living_tokens -= len(row.new_ids)
             clock.n_generated_tokens += len(row.new_ids)

@@ -10,7 +10,7 @@ from codebench.prompts.model import Language, Prompt
 from codebench.sampling.loaded_model import LoadedModel
 from codebench.sampling.prompt_ids import PromptIds
 from codebench.sampling.rows.engine_clock import EngineClock
-from codebench.sampling.rows.row_cache import Layers
+from codebench.sampling.rows.row_steps import Layers
 
 _MOST_BYTES = 1 << 30
 """Prefilled prompts kept at hand; the least recently used goes first."""

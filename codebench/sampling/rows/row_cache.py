@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
-Layers = tuple[tuple[torch.Tensor, torch.Tensor], ...]
-"""Keys and values of one sequence for every layer, each (1, heads, columns, head size)."""
+from codebench.sampling.rows.row_steps import Layers
 
 _NOWHERE = 1 << 62
 """Start of the columns of a row that has none."""
