@@ -27,6 +27,7 @@ from codebench.run import Run, Tools
 from codebench.run_config import RunConfig
 from codebench.sampling.completion import Completion, FinishReason, SampleRequest, SamplerTiming
 from codebench.sandbox.choose import SandboxKind, open_sandbox
+from codebench.sandbox.turns import MOST_PUT_OFF
 from codebench.store.manifest import CheckpointInfo, Manifest, RunIdentity, utc_now
 from codebench.store.run_directory import RunDirectory
 
@@ -118,7 +119,7 @@ def main() -> None:
         tools = Tools(
             sampler=sampler,
             judge=Judge(sandbox, analyzer, extract=ExtractMode.AUTO),
-            n_workers=sandbox.info().n_slots,
+            n_workers=sandbox.info().n_slots + MOST_PUT_OFF,
             directory=directory,
             progress=progress,
         )
