@@ -236,7 +236,11 @@ judging_options = options(
     click.option(
         "--slots", type=click.IntRange(min=1), help="Programs compiled at a time.  [default: cores]"
     ),
-    click.option("--timeout", callback=_seconds, help="End the run after this: 600s, 30min, 2h."),
+    click.option(
+        "--timeout",
+        callback=_seconds,
+        help="Draw nothing after this, and judge 30 s more at most: 600s, 30min, 2h.",
+    ),
     click.option(
         "--run-dir",
         type=click.Path(path_type=Path),

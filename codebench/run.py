@@ -9,7 +9,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,9 @@ from codebench.store.record import SampleKey, SampleRecord
 from codebench.store.run_directory import RunDirectory
 
 _INFRA_ERRORS_IN_A_ROW = 8
+_LOOK_S = 0.2
+_GRACE_S = 30.0
+"""After its timeout a run draws nothing more, and judges what is drawn already for so long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,8 @@ class Tools:
 
     directory: RunDirectory
     progress: Progress
+    close_sandbox: Callable[[], None] = lambda: None
+    """Makes whoever waits for a slot fail at once; called when nothing more is to be judged."""
 
 
 class Run:
@@ -73,12 +78,15 @@ class Run:
         self._config, self._plan, self._aggregator = config, plan, aggregator
         self._sampler, self._judge = tools.sampler, tools.judge
         self._directory, self._progress = tools.directory, tools.progress
-        self._n_workers = tools.n_workers
+        self._n_workers, self._close_sandbox = tools.n_workers, tools.close_sandbox
         self._started = started
         self._deadline = started + config.timeout_s if config.timeout_s else None
         self._queue: queue.Queue[_Drawn | None] = queue.Queue(maxsize=2 * tools.n_workers)
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        """Set when nothing more is to be judged."""
+
+        self._sandbox_is_closed = False
         self._failure: BaseException | None = None
         self._ended_by: str | None = None
         self._n_resumed = self._n_generated = 0
@@ -135,17 +143,23 @@ class Run:
             for worker in workers:  # an interrupt can come here already
                 worker.start()
             self._sample()
+            self._wait_for(workers)
         except BaseException:
             self._stop.set()
+            self._wait_for(workers)
             raise
-        finally:
-            for _ in workers:
-                self._put(None)
-            for worker in workers:
-                if worker.is_alive():
-                    worker.join()
         if self._failure is not None:
             raise self._failure
+
+    def _wait_for(self, workers: Sequence[threading.Thread]) -> None:
+        """Let the workers end: when all that is drawn is judged, or when that is given up."""
+        self._gives_up()  # first, that they wait for no slot
+        for _ in workers:
+            self._put(None)
+        while alive := [worker for worker in workers if worker.is_alive()]:
+            if not self._gives_up():
+                self._progress.show(self._snapshot)
+            alive[0].join(_LOOK_S)
 
     def _sample(self) -> None:
         for completion in self._sampler.sample(self._to_draw()):
@@ -168,16 +182,27 @@ class Run:
             self._ended_by = "--timeout"
         return self._ended_by is not None or self._stop.is_set()
 
+    def _gives_up(self) -> bool:
+        """Whether nothing more is to be judged, for a failure or for time; if so, end all waits."""
+        if self._deadline is not None and time.monotonic() > self._deadline + _GRACE_S:
+            self._ended_by = self._ended_by or "--timeout"
+            self._stop.set()
+        if self._stop.is_set() and not self._sandbox_is_closed:
+            self._sandbox_is_closed = True
+            self._close_sandbox()
+        return self._stop.is_set()
+
     def _put(self, drawn: _Drawn | None) -> None:
-        """Wait for room in the queue; when the run is ending for a failure nobody takes it."""
+        """Wait for room in the queue; make it when nothing more is to be judged."""
         while True:
             try:
-                self._queue.put(drawn, timeout=0.2)
+                self._queue.put(drawn, timeout=_LOOK_S)
             except queue.Full:
-                if self._stop.is_set():
+                if self._gives_up():
                     with contextlib.suppress(queue.Empty):
                         self._queue.get_nowait()
-                self._progress.show(self._snapshot)
+                else:
+                    self._progress.show(self._snapshot)
             else:
                 return
 
@@ -194,6 +219,8 @@ class Run:
     def _judge_one(self, drawn: _Drawn) -> None:
         waited_s = time.monotonic() - drawn.at
         record = self._judge.judge(drawn.completion, queue_ms=waited_s * 1000)
+        if record.outcome is Outcome.INFRA_ERROR and self._stop.is_set():
+            return  # it was not let into a slot any more: left for the next invocation
         with self._lock:
             self._directory.append(record)
             self._aggregator.add(record)

@@ -100,6 +100,7 @@ def execute(
             n_workers=sandbox.info().n_slots + MOST_PUT_OFF,
             directory=directory,
             progress=progress,
+            close_sandbox=sandbox.close,
         )
         aggregator = Aggregator(
             asked,

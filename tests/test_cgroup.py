@@ -102,6 +102,41 @@ def test_version_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert group.inside == "/sys/fs/cgroup"
 
 
+@pytest.mark.bubblewrap
+def test_a_group_that_nobody_can_join(
+    tmp_path: Path, parents: set[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that is made but takes no process is no group: slots start without one."""
+    group = cgroup.make_group(memory_bytes=1 << 30, n_processes=9)
+    assert group is not None
+    assert group.can_be_joined()
+    group.remove()
+    assert not group.can_be_joined()
+    monkeypatch.setattr(cgroup, "_own_groups", lambda: {"": "/ours.scope"})
+    monkeypatch.setattr(cgroup, "_mounts", lambda: {"": (str(tmp_path), "/")})
+    false_group = cgroup.make_group(memory_bytes=1 << 30, n_processes=9)
+    assert false_group is not None
+    assert not false_group.can_be_joined()
+
+
+def test_units_of_others_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the folders named codebench only those go that a harness made which is gone."""
+    names = ["codebench-nightly-eval-1.scope", f"codebench-{os.getpid()}-1-0", "codebench.service"]
+    for name in names:
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(cgroup, "_own_groups", lambda: {"": "/ours.scope"})
+    monkeypatch.setattr(cgroup, "_mounts", lambda: {"": (str(tmp_path), "/")})
+    assert cgroup.remove_orphans() == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == [names[0], names[2]]
+
+
+def test_a_kernel_without_control_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel tells nothing about groups there is none, and that is no error."""
+    monkeypatch.setattr(cgroup, "_OWN", "/proc/self/no-such-file")
+    assert cgroup.remove_orphans() == 0
+    assert cgroup.make_group(memory_bytes=1 << 30, n_processes=9) is None
+
+
 def test_where_none_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a folder to make it in there is none, and that is no error."""
     monkeypatch.setattr(cgroup, "_own_groups", lambda: {"": "/a/b", "memory": "/a", "pids": "/a"})

@@ -1,7 +1,7 @@
 """Tests of the row engine: stops, memory, looking ahead, what is counted, and chat."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,20 +9,17 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from codebench.checkpoints.resolve import resolve_checkpoint
 from codebench.errors import EnvironmentProblem, UsageError
-from codebench.prompts.model import Language, Prompt
 from codebench.sampling.codec import TokenCodec
 from codebench.sampling.completion import (
     Completion,
     FinishReason,
     SampleRequest,
     SamplingParams,
-    sample_seed,
 )
 from codebench.sampling.formats.huggingface import takes_whole_mask
 from codebench.sampling.loaded_model import CausalOutput, LoadedModel
@@ -35,29 +32,21 @@ from codebench.sampling.rows.memory import (
     kv_bytes_per_token,
     plan_rows,
 )
+from tests.tiny_models import (
+    CPU,
+    END,
+    N_IDS,
+    PROMPTS,
+    one_thread,  # noqa: F401  (a fixture)
+    prompt,
+    requests,
+    sharpen,
+    texts,
+    train_tokenizer,
+)
 
-END = "<|end|>"
 TURN = "<|user|>"
-N_IDS = 300
-TEXT = "fn add(a: i32, b: i32) -> i32 {\n    a + b\n}\ndef add(a, b):\n    return a + b\n" * 4
-PROMPTS = ("fn add(a: i32) -> i32 {", "fn f() {\n", "pub fn g<T>(x: T, y: T) -> T {\n    ", "fn")
 TEMPLATE = "{% for m in messages %}<|user|>{{ m.content }}<|end|>{% endfor %}{{ date_string }}>"
-CPU = torch.device("cpu")
-
-
-def train_tokenizer() -> Tokenizer:
-    """Return a byte-level BPE with an end token and one that opens a message."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=N_IDS,
-        special_tokens=[END, TURN],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator([TEXT], trainer)
-    return tokenizer
 
 
 def build(kind: str = "llama") -> PreTrainedModel:
@@ -79,16 +68,12 @@ def build(kind: str = "llama") -> PreTrainedModel:
                 vocab_size=N_IDS,
             )
         )
-    with torch.no_grad():
-        for weight in model.parameters():
-            if weight.dim() == 2:
-                weight.mul_(8)
-    return model.eval()  # type: ignore[no-untyped-call,no-any-return]
+    return sharpen(model).eval()  # type: ignore[no-untyped-call,no-any-return]
 
 
 def loaded_model(kind: str = "llama") -> LoadedModel:
     """Return a tiny model as a loader hands it out."""
-    codec = TokenCodec(train_tokenizer(), {0})
+    codec = TokenCodec(train_tokenizer(TURN), {0})
     return LoadedModel(
         model=build(kind),
         model_type=kind,
@@ -103,57 +88,10 @@ def loaded_model(kind: str = "llama") -> LoadedModel:
     )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Tiny products on one thread: several would only wait for each other."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
-
-
 @pytest.fixture(scope="module")
 def loaded() -> LoadedModel:
     """A tiny Llama."""
     return loaded_model()
-
-
-def prompt(text: str) -> Prompt:
-    """Return a Rust prompt whose other fields do not matter here."""
-    return Prompt(
-        id=text,
-        language=Language.RUST,
-        category="any",
-        item="fn any",
-        prompt=text,
-        reference="",
-        wrong="",
-        tests=(),
-    )
-
-
-def requests(n_per_prompt: int) -> list[SampleRequest]:
-    """Return `n_per_prompt` requests for each prompt of PROMPTS."""
-    return [
-        SampleRequest(
-            prompt=prompt(text),
-            index=i,
-            seed=sample_seed(run_seed=1, prompt=prompt(text), index=i),
-        )
-        for text in PROMPTS
-        for i in range(n_per_prompt)
-    ]
-
-
-Texts = Mapping[tuple[str, int], tuple[str, FinishReason, int]]
-
-
-def texts(completions: Iterator[Completion]) -> Texts:
-    """Return what was written for each request."""
-    return {
-        (c.request.prompt.id, c.request.index): (c.text, c.finish_reason, c.n_tokens)
-        for c in completions
-    }
 
 
 @pytest.fixture
@@ -410,7 +348,7 @@ def chat_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint whose tokenizer has a chat template."""
     path = tmp_path_factory.mktemp("chat") / "model"
     build().save_pretrained(path)
-    train_tokenizer().save(str(path / "tokenizer.json"))
+    train_tokenizer(TURN).save(str(path / "tokenizer.json"))
     facts = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": END,
@@ -430,7 +368,7 @@ def test_chat(chat_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         chat=True,
     )
     assert isinstance(sampler, RowSampler)
-    codec = TokenCodec(train_tokenizer(), {0})
+    codec = TokenCodec(train_tokenizer(TURN), {0})
     written = codec.encode("```rust\nfn f() {}\n```\n")
 
     def write(
@@ -455,7 +393,7 @@ def test_chat(chat_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert read[0][0] == 1
     assert read[0].count(0) == 1
-    shown = train_tokenizer().decode(read[0], skip_special_tokens=False)
+    shown = train_tokenizer(TURN).decode(read[0], skip_special_tokens=False)
     assert shown.startswith(f"{TURN}Complete the Rust code below.")
     assert shown.endswith(f"```rust\nfn f() {{\n```\n{END}26 Jul 2024>")
     facts = sampler.describe()

@@ -1,14 +1,13 @@
 """Tests of batch-at-a-time sampling: models that keep recurrent states."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     Lfm2Config,
     Lfm2ForCausalLM,
@@ -21,25 +20,26 @@ from transformers import (
 
 from codebench.checkpoints.resolve import resolve_checkpoint
 from codebench.errors import EnvironmentProblem
-from codebench.prompts.model import Language, Prompt
 from codebench.sampling.completion import (
-    Completion,
     FinishReason,
-    SampleRequest,
     SamplingParams,
-    sample_seed,
 )
 from codebench.sampling.formats.huggingface import load_huggingface
 from codebench.sampling.loaded_model import LoadedModel
 from codebench.sampling.opening import open_sampler
 from codebench.sampling.rows.batch_engine import BatchEngine
 from codebench.sampling.rows.engine import RowEngine
+from tests.tiny_models import (
+    CPU,
+    N_IDS,
+    PROMPTS,
+    one_thread,  # noqa: F401  (a fixture)
+    requests,
+    sharpen,
+    texts,
+    train_tokenizer,
+)
 
-END = "<|end|>"
-N_IDS = 300
-TEXT = "fn add(a: i32, b: i32) -> i32 {\n    a + b\n}\ndef add(a, b):\n    return a + b\n" * 4
-PROMPTS = ("fn add(a: i32) -> i32 {", "fn f() {\n", "pub fn g<T>(x: T, y: T) -> T {\n    ", "fn")
-CPU = torch.device("cpu")
 KINDS: Mapping[str, Callable[[], PreTrainedModel]] = {
     "mamba": lambda: MambaForCausalLM(
         MambaConfig(hidden_size=32, num_hidden_layers=2, vocab_size=N_IDS, state_size=8)
@@ -60,30 +60,11 @@ KINDS: Mapping[str, Callable[[], PreTrainedModel]] = {
 
 def save(path: Path, model: PreTrainedModel) -> None:
     """Write `model` and a byte-level BPE with an end token to `path`."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=N_IDS,
-        special_tokens=[END],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator([TEXT], trainer)
     model.save_pretrained(path)
-    tokenizer.save(str(path / "tokenizer.json"))
+    train_tokenizer().save(str(path / "tokenizer.json"))
     (path / "generation_config.json").write_text(json.dumps({"eos_token_id": 0}))
     config = json.loads((path / "config.json").read_text())
     (path / "config.json").write_text(json.dumps({**config, "eos_token_id": None}))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Tiny products on one thread: several would only wait for each other."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +73,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("recurrent")
     for name, build in KINDS.items():
         torch.manual_seed(0)
-        model = build()
-        with torch.no_grad():
-            for weight in model.parameters():
-                if weight.dim() == 2:
-                    weight.mul_(6)
-        save(root / name, model)
+        save(root / name, sharpen(build(), 6))
     return {name: root / name for name in KINDS}
 
 
@@ -106,40 +82,13 @@ def load(folder: Path) -> LoadedModel:
     return load_huggingface(resolve_checkpoint(str(folder)), CPU, notify=lambda _: None)
 
 
-def requests(n_per_prompt: int) -> list[SampleRequest]:
-    """Return `n_per_prompt` requests for each prompt of PROMPTS, by turns."""
-    prompts = [
-        Prompt(
-            id=text,
-            language=Language.RUST,
-            category="any",
-            item="fn any",
-            prompt=text,
-            reference="",
-            wrong="",
-            tests=(),
-        )
-        for text in PROMPTS
-    ]
-    return [
-        SampleRequest(prompt=prompt, index=i, seed=sample_seed(run_seed=1, prompt=prompt, index=i))
-        for i in range(n_per_prompt)
-        for prompt in prompts
-    ]
-
-
-def texts(completions: Iterator[Completion]) -> dict[tuple[str, int], tuple[str, FinishReason]]:
-    """Return what was written for each request."""
-    return {(c.request.prompt.id, c.request.index): (c.text, c.finish_reason) for c in completions}
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_greedy_equals_a_reference_without_cache(folders: dict[str, Path], kind: str) -> None:
     """Padded rows with a state of their own write what the model writes alone, uncached."""
     loaded = load(folders[kind])
     assert not loaded.keeps_columns
     engine = BatchEngine(loaded, SamplingParams(temperature=0, max_tokens=20), n_rows=3)
-    completions = list(engine.run(requests(2)))
+    completions = list(engine.run(requests(2, by_turns=True)))
     assert len(completions) == 2 * len(PROMPTS)
     for completion in completions:
         prompt_ids = loaded.codec.encode(completion.request.prompt.prefix)
@@ -159,12 +108,12 @@ def test_samples_do_not_depend_on_the_batch(folders: dict[str, Path], kind: str)
     """One row, 3 and 16 give the same samples, and every computed token is accounted for."""
     loaded = load(folders[kind])
     params = SamplingParams(max_tokens=25, stop=("b",))
-    alone = texts(BatchEngine(loaded, params, n_rows=1).run(requests(5)))
-    assert len({text for text, _ in alone.values()}) > len(alone) // 2
+    alone = texts(BatchEngine(loaded, params, n_rows=1).run(requests(5, by_turns=True)))
+    assert len({text for text, *_ in alone.values()}) > len(alone) // 2
     for n_rows in (3, 16):
         engine = BatchEngine(loaded, params, n_rows=n_rows)
-        completions = list(engine.run(requests(5)))
-        assert texts(iter(completions)) == alone
+        completions = list(engine.run(requests(5, by_turns=True)))
+        assert texts(completions) == alone
         timing = engine.timing()
         assert timing.n_generated_tokens == sum(c.n_tokens for c in completions)
         assert timing.n_wasted_tokens > 0
@@ -198,11 +147,11 @@ def test_a_model_that_cannot_be_padded(folders: dict[str, Path]) -> None:
     """Only prompts of one length share a batch then; the samples are the same, and it is said."""
     loaded = load(folders["mamba"])
     params = SamplingParams(max_tokens=15)
-    alone = texts(BatchEngine(loaded, params, n_rows=1).run(requests(4)))
+    alone = texts(BatchEngine(loaded, params, n_rows=1).run(requests(4, by_turns=True)))
     model: Any = Padded(loaded.model)
     told: list[str] = []
     engine = BatchEngine(replace(loaded, model=model), params, n_rows=8, notify=told.append)
-    assert texts(engine.run(requests(4))) == alone
+    assert texts(engine.run(requests(4, by_turns=True))) == alone
     assert told == [
         "mamba does not read padded prompts as it reads others: only prompts of one length are "
         "sampled together"
@@ -230,18 +179,22 @@ def test_out_of_memory_halves_the_rows(folders: dict[str, Path]) -> None:
     """Half of the rows go on and no sample is lost or changed; at one row it is an error."""
     loaded = load(folders["mamba"])
     params = SamplingParams(max_tokens=15)
-    alone = texts(BatchEngine(loaded, params, n_rows=1).run(requests(4)))
+    alone = texts(BatchEngine(loaded, params, n_rows=1).run(requests(4, by_turns=True)))
     model: Any = Crowded(loaded.model, 3)
     told: list[str] = []
     engine = BatchEngine(replace(loaded, model=model), params, n_rows=8, notify=told.append)
-    completions = list(engine.run(requests(4)))
+    completions = list(engine.run(requests(4, by_turns=True)))
     assert len(completions) == len(alone)
-    assert texts(iter(completions)) == alone
+    assert texts(completions) == alone
     assert engine.n_rows == 2
     assert len(told) == 1
     model = Crowded(loaded.model, 0)
     with pytest.raises(EnvironmentProblem, match="too little memory left for one sample"):
-        list(BatchEngine(replace(loaded, model=model), params, n_rows=2).run(requests(1)))
+        list(
+            BatchEngine(replace(loaded, model=model), params, n_rows=2).run(
+                requests(1, by_turns=True)
+            )
+        )
 
 
 def test_opening_says_so(folders: dict[str, Path]) -> None:
@@ -254,7 +207,7 @@ def test_opening_says_so(folders: dict[str, Path]) -> None:
         n_threads=1,
         notify=told.append,
     )
-    assert len(list(sampler.sample(requests(1)))) == len(PROMPTS)
+    assert len(list(sampler.sample(requests(1, by_turns=True)))) == len(PROMPTS)
     assert sampler.describe()["engine"] == "batches"
     (line,) = [line for line in told if "batch by batch" in line]
     assert "models of type 'mamba' keep more than a key/value cache" in line
@@ -278,10 +231,10 @@ def test_a_state_that_cannot_be_had(tmp_path: Path) -> None:
     loaded = load_huggingface(checkpoint, CPU, notify=told.append)
     assert "every token reads its whole text again" in told[0]
     params = SamplingParams(max_tokens=12)
-    alone = texts(RowEngine(loaded, params, n_rows=1).run(requests(2)))
-    assert texts(RowEngine(loaded, params, n_rows=8).run(requests(2))) == alone
+    alone = texts(RowEngine(loaded, params, n_rows=1).run(requests(2, by_turns=True)))
+    assert texts(RowEngine(loaded, params, n_rows=8).run(requests(2, by_turns=True))) == alone
     greedy = RowEngine(loaded, SamplingParams(temperature=0, max_tokens=1), n_rows=3)
-    for completion in greedy.run(requests(1)):
+    for completion in greedy.run(requests(1, by_turns=True)):
         ids = loaded.codec.encode(completion.request.prompt.prefix)
         with torch.inference_mode():
             logits = model.eval()(input_ids=torch.tensor([ids]), use_cache=False).logits  # type: ignore[no-untyped-call]

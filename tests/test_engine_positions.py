@@ -9,11 +9,17 @@ from transformers import PreTrainedModel
 
 from codebench.sampling.completion import SamplingParams
 from codebench.sampling.loaded_model import LoadedModel
-from codebench.sampling.rows.captured_step import CAPTURES, Capture, Step
+from codebench.sampling.rows.captured_step import CAPTURES, Capture, CapturedSteps, Step
 from codebench.sampling.rows.engine import RowEngine
 from codebench.sampling.rows.position_steps import PositionSteps
 from codebench.sampling.rows.row_attention import attend_rows, use_row_attention
-from tests.test_engine import loaded_model, requests, texts
+from tests.test_engine import loaded_model
+from tests.tiny_models import (
+    CPU,
+    one_thread,  # noqa: F401  (a fixture)
+    requests,
+    texts,
+)
 
 KINDS = ("llama", "gpt2")
 PARAMS = SamplingParams(max_tokens=40)
@@ -54,6 +60,44 @@ def test_a_recorded_step_changes_nothing(kind: str, monkeypatch: pytest.MonkeyPa
     assert texts(engine.run(requests(6))) == expected
     assert sum(replays) > engine.timing().n_steps // 2
     assert len(replays) <= 4  # 5, 4, 2 and 1 rows
+
+
+def test_a_recording_leaves_the_rows_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The warm-up of a recording writes nothing into a prompt that a row was started with."""
+    loaded = with_positions("llama")
+    params = SamplingParams(max_tokens=4)
+    short_first = sorted(requests(1), key=lambda request: len(request.prompt.prompt))
+    expected = texts(RowEngine(loaded, params, n_rows=1).run(short_first))
+
+    def warm_up(step: Step) -> Step:
+        step()
+        return step
+
+    capturing(monkeypatch, warm_up)
+    engine = RowEngine(loaded, params, n_rows=1, look_every=8)
+    assert texts(engine.run(short_first)) == expected
+
+
+def test_recordings_of_moved_tensors_are_forgotten() -> None:
+    """New recordings share no memory with forgotten ones: torch refuses a pool without a graph."""
+    opened: list[list[Step]] = []
+
+    def open_capture(_device: torch.device) -> Capture:
+        recorded: list[Step] = []
+        opened.append(recorded)
+
+        def capture(step: Step) -> Step:
+            recorded.append(step)
+            return step
+
+        return capture
+
+    steps = CapturedSteps(open_capture, CPU, notify=lambda _: None)
+    for _ in range(2):
+        for _ in range(3):
+            steps.ready(lambda: None, (1, 128))
+        steps.clear()
+    assert [len(recorded) for recorded in opened] == [1, 1, 0]
 
 
 def test_a_model_that_cannot_be_recorded_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

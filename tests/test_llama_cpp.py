@@ -9,10 +9,8 @@ The server builds from source for minutes and is no dependency of ours. To run t
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +30,7 @@ from codebench.sampling.completion import (
 from codebench.sampling.server.opening import open_server_sampler
 from codebench.sampling.server.sampler import ServerOptions
 from codebench.sampling.server.seed import SeedCheck
+from tests.local_server import free_port, wait_until_up
 
 ROOT = Path(__file__).parents[1]
 VARIABLE = "CODEBENCH_LLAMA_CPP"
@@ -86,35 +85,17 @@ def gguf_file(python: str, checkpoint: Path, tmp_path_factory: pytest.TempPathFa
     return output
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
-def _wait_until_up(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    for _ in range(600):
-        if process.poll() is not None:
-            pytest.fail(f"the server ended: {log.read_text()[-2000:]}", pytrace=False)
-        with socket.socket() as trial:
-            if trial.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    pytest.fail(f"the server does not listen: {log.read_text()[-2000:]}", pytrace=False)
-
-
 @pytest.fixture(scope="module")
 def served(python: str, gguf_file: Path) -> Iterator[Served]:
     """Serve the GGUF file."""
-    port = _free_port()
+    port = free_port()
     log = gguf_file.with_suffix(".log")
     words = [python, "-m", "llama_cpp.server", "--model", str(gguf_file), "--n_ctx", "2048"]
     words += ["--host", "127.0.0.1", "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT)
     try:
-        _wait_until_up(process, port, log)
+        wait_until_up(process, port, log)
         yield Served(url=f"http://127.0.0.1:{port}", model=str(gguf_file))
     finally:
         process.terminate()

@@ -1,46 +1,34 @@
 """LoRA adapters merged at load, and models that a function of the user's opens."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from codebench.checkpoints.checkpoint import CheckpointFormat
 from codebench.checkpoints.resolve import resolve_checkpoint
 from codebench.errors import EnvironmentProblem, UsageError
-from codebench.prompts.model import Language, Prompt
-from codebench.sampling.completion import SampleRequest, SamplingParams, sample_seed
+from codebench.sampling.completion import SamplingParams
 from codebench.sampling.formats.huggingface import load_huggingface
 from codebench.sampling.opening import open_sampler
+from tests.tiny_models import (
+    END,
+    byte_tokenizer,
+    one_thread,  # noqa: F401  (a fixture)
+    requests,
+    sharpen,
+)
 
-END = "<|end|>"
-PROMPTS = ("fn add(a: i32) -> i32 {", "fn f() {\n", "f", "pub fn g<T>(x: T) -> T {\n    ")
 SIZES: dict[str, Any] = {"num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 257}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Tiny products on one thread: several would only wait for each other."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
 
 
 def write_tokenizer(folder: Path) -> None:
     """Write a tokenizer of single bytes and an end token."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([END])
-    tokenizer.save(str(folder / "tokenizer.json"))
+    byte_tokenizer(END).save(str(folder / "tokenizer.json"))
 
 
 def write_base(folder: Path, kind: str = "llama") -> Path:
@@ -51,35 +39,17 @@ def write_base(folder: Path, kind: str = "llama") -> Path:
         model = LlamaForCausalLM(LlamaConfig(hidden_size=32, intermediate_size=64, **SIZES))
     else:
         model = GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=257))
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.mul_(8 if weight.dim() == 2 else 1)
-    model.save_pretrained(folder)
+    sharpen(model).save_pretrained(folder)
     write_tokenizer(folder)
     return folder
 
 
 def texts(checkpoint: Any, rows: int) -> dict[tuple[str, int], str]:  # noqa: ANN401
     """Return the samples of all prompts, four each."""
-    requests = []
-    for text in PROMPTS:
-        prompt = Prompt(
-            id=text,
-            language=Language.RUST,
-            category="any",
-            item="fn any",
-            prompt=text,
-            reference="",
-            wrong="",
-            tests=(),
-        )
-        for i in range(4):
-            seed = sample_seed(run_seed=1, prompt=prompt, index=i)
-            requests.append(SampleRequest(prompt=prompt, index=i, seed=seed))
     sampler = open_sampler(
         checkpoint, SamplingParams(max_tokens=16), device="cpu", batch_size=rows, n_threads=1
     )
-    return {(c.request.prompt.id, c.request.index): c.text for c in sampler.sample(requests)}
+    return {(c.request.prompt.id, c.request.index): c.text for c in sampler.sample(requests(4))}
 
 
 def test_half_precision_is_computed_in_full_on_a_cpu(tmp_path: Path) -> None:

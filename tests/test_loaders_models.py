@@ -5,43 +5,37 @@ import math
 import pickle
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch.nn import functional
 from transformers.cache_utils import DynamicCache
 
 from codebench.checkpoints.resolve import resolve_checkpoint
 from codebench.errors import EnvironmentProblem, UsageError
-from codebench.prompts.model import Language, Prompt
-from codebench.sampling.completion import SampleRequest, SamplingParams, sample_seed
+from codebench.sampling.completion import SamplingParams
 from codebench.sampling.formats.nanochat import load_nanochat
 from codebench.sampling.formats.nanogpt import load_nanogpt
 from codebench.sampling.formats.ternary import load_ternary
 from codebench.sampling.loaded_model import LoadedModel
 from codebench.sampling.opening import open_sampler
 from codebench.sampling.row_sampler import RowSampler
+from tests.tiny_models import (
+    CPU,
+    PROMPTS,
+    byte_tokenizer,
+    one_thread,  # noqa: F401  (a fixture)
+    requests,
+)
 
 Tensors = dict[str, torch.Tensor]
 DATA = Path(__file__).parents[2] / "shared" / "data" / "checkpoints"
-CPU = torch.device("cpu")
 N_BYTES = 256
-PROMPTS = ("fn add(a: i32) -> i32 {", "fn f() {\n", "pub fn g<T>(x: T, y: T) -> T {\n    ", "f")
 BASE = {"n_layer": 4, "n_head": 4, "n_kv_head": 2, "n_embd": 48, "sequence_len": 300}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Tiny products on one thread: several would only wait for each other."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
 
 
 def data(*parts: str) -> Path:
@@ -88,33 +82,13 @@ def stepwise(loaded: LoadedModel, ids: torch.Tensor, n_first: int) -> torch.Tens
     return torch.cat(parts, 1)
 
 
-def prompt(text: str) -> Prompt:
-    """Return a prompt whose other fields do not matter here."""
-    return Prompt(
-        id=text,
-        language=Language.RUST,
-        category="any",
-        item="fn any",
-        prompt=text,
-        reference="",
-        wrong="",
-        tests=(),
-    )
-
-
 def texts(loaded: LoadedModel, n_rows: int) -> dict[tuple[str, int], str]:
     """Return the samples of all prompts, five each, drawn with `n_rows` rows."""
-    requests = [
-        SampleRequest(
-            prompt=prompt(text),
-            index=i,
-            seed=sample_seed(run_seed=1, prompt=prompt(text), index=i),
-        )
-        for i in range(5)
-        for text in PROMPTS
-    ]
     sampler = RowSampler(loaded, SamplingParams(max_tokens=24), batch_size=n_rows)
-    return {(c.request.prompt.id, c.request.index): c.text for c in sampler.sample(requests)}
+    return {
+        (c.request.prompt.id, c.request.index): c.text
+        for c in sampler.sample(requests(5, by_turns=True))
+    }
 
 
 # --- what foreign code computed -------------------------------------------------------------
@@ -619,16 +593,6 @@ def ternary_logits(  # noqa: C901  (likewise)
                 s0, s1 = a * s0 + (1 - a) * s1, (1 - a) * s0 + a * s1
     x = norm((s0 + s1) / 2, "norm_final.weight")
     return x @ t["tok_embed.weight" if config["weight_tied"] else "lm_head.weight"].T
-
-
-def byte_tokenizer(*special: str) -> Tokenizer:
-    """Return a tokenizer of single bytes and special tokens."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(list(special))
-    return tokenizer
 
 
 def save_ternary(folder: Path, config: dict[str, Any], *, step: int = 10_000) -> Tensors:

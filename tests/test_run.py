@@ -1,6 +1,9 @@
 """The run loop, with recorded completions and a scripted sandbox; nothing is compiled here."""
 
+import itertools
+import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -65,6 +68,7 @@ def go(
     *,
     sampler: ReplaySampler | None = None,
     config: RunConfig | None = None,
+    close_sandbox: Callable[[], None] = lambda: None,
 ) -> tuple[Finished, ScriptedSandbox]:
     """Run a plan to its end with recorded completions."""
     sandbox = ScriptedSandbox(answer)
@@ -95,6 +99,7 @@ def go(
             n_workers=2,
             directory=directory,
             progress=PlainProgress(silent=True),
+            close_sandbox=close_sandbox,
         )
         run = Run(
             config or RunConfig(),
@@ -261,6 +266,55 @@ def test_ctrl_c_keeps_what_was_judged(tmp_path: Path) -> None:
     assert len(stored(tmp_path)) <= 6
     finished, _ = go(tmp_path, plan)
     assert finished.results.total_samples == 10
+
+
+class _Queue:
+    """A sandbox in which everything but the references waits for a slot until it is closed."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+        self.waits = threading.Event()
+
+    def answer(self, step: Step) -> StepResult:
+        result = accepts_references(step)
+        if result.execution.exit_code == 0:
+            return result
+        self.waits.set()
+        assert self.closed.wait(timeout=60)
+        raise SandboxError("the sandbox is closed")
+
+
+def test_the_timeout_does_not_wait_for_slots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs that still wait long after the timeout are left to the next run; none failed."""
+    monkeypatch.setattr("codebench.run._GRACE_S", 0.0)
+    line, plan = _Queue(), plan_of(10)
+    config = RunConfig(timeout_s=time.monotonic() + 1)  # the run began at 0
+    finished, _ = go(tmp_path, plan, line.answer, config=config, close_sandbox=line.closed.set)
+    assert line.waits.is_set()
+    assert finished.n_infra_errors == 0
+    assert finished.results.outcomes == {"compiled": finished.results.total_samples}
+    assert finished.results.total_samples < 10
+    assert "--timeout" in finished.results.warnings[-1].message
+    later, _ = go(tmp_path, plan)
+    assert later.results.total_samples == 10
+
+
+@pytest.mark.parametrize("n_samples", [8, 400])
+def test_ctrl_c_does_not_wait_for_slots(tmp_path: Path, n_samples: int) -> None:
+    """Ctrl-C while programs wait for a slot ends their wait, all samples drawn (8) or not (400)."""
+    line, plan, numbers = _Queue(), plan_of(n_samples), itertools.count()
+
+    def answer(step: Step) -> StepResult:
+        if next(numbers) == 0:
+            threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+        return line.answer(step)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path, plan, answer, close_sandbox=line.closed.set)
+    assert line.closed.is_set()
+    assert {record.outcome for record in stored(tmp_path)} <= {Outcome.COMPILED}
 
 
 def test_flags_say_what_the_outcome_does_not(tmp_path: Path) -> None:

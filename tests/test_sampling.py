@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import processors
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
@@ -25,10 +25,8 @@ from transformers import (
 from codebench.checkpoints.checkpoint import Checkpoint
 from codebench.checkpoints.resolve import resolve_checkpoint
 from codebench.errors import EnvironmentProblem, UsageError
-from codebench.prompts.model import Language, Prompt
 from codebench.sampling.codec import TextStream, TokenCodec
 from codebench.sampling.completion import (
-    Completion,
     FinishReason,
     SampleRequest,
     SamplingParams,
@@ -40,11 +38,19 @@ from codebench.sampling.opening import open_sampler
 from codebench.sampling.replay import ReplayedCompletion, ReplaySampler
 from codebench.sampling.rows.loop_detector import LoopDetector
 from codebench.sampling.rows.noise import draw
+from tests.tiny_models import (
+    CPU,
+    END,
+    PROMPTS,
+    one_thread,  # noqa: F401  (a fixture)
+    prompt,
+    requests,
+    sharpen,
+    texts,
+    train_tokenizer,
+)
 
-END = "<|end|>"
-TEXT = "fn add(a: i32, b: i32) -> i32 {\n    a + b\n}\ndef add(a, b):\n    return a + b\n" * 4
 N_ROWS = 320  # of the embedding; more than the tokenizer's ids, as in padded models
-PROMPTS = ("fn add(a: i32) -> i32 {", "fn f() {\n", "pub fn g<T>(x: T, y: T) -> T {\n    ", "fn")
 SMALL: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
 HEADS: dict[str, Any] = {"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": N_ROWS}
 FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
@@ -55,21 +61,6 @@ FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
     "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SMALL, **HEADS, head_dim=8)),
     "mistral": lambda: MistralForCausalLM(MistralConfig(**SMALL, **HEADS, sliding_window=6)),
 }
-
-
-def train_tokenizer() -> Tokenizer:
-    """Return a byte-level BPE with an end token and fewer ids than the embedding has rows."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(
-        [TEXT],
-        trainers.BpeTrainer(
-            vocab_size=300, special_tokens=[END], initial_alphabet=alphabet, show_progress=False
-        ),
-    )
-    return tokenizer
 
 
 def save_checkpoint(path: Path, model: PreTrainedModel, *, eos: bool = True) -> Checkpoint:
@@ -83,24 +74,6 @@ def save_checkpoint(path: Path, model: PreTrainedModel, *, eos: bool = True) -> 
     return resolve_checkpoint(str(path))
 
 
-def sharpen(model: PreTrainedModel) -> PreTrainedModel:
-    """Scale the random weights up, so that what was read before decides what comes next."""
-    with torch.no_grad():
-        for weight in model.parameters():
-            if weight.dim() == 2:
-                weight.mul_(8)
-    return model
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Tiny products on one thread: several would only wait for each other."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
-
-
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]:
     """One tiny random checkpoint per family."""
@@ -111,44 +84,12 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoin
     }
 
 
-def prompt(text: str, language: Language = Language.RUST) -> Prompt:
-    """Return a prompt whose other fields do not matter here."""
-    return Prompt(
-        id=text,
-        language=language,
-        category="any",
-        item="fn any",
-        prompt=text,
-        reference="",
-        wrong="",
-        tests=(),
-    )
-
-
-def requests(n_per_prompt: int) -> list[SampleRequest]:
-    """Return `n_per_prompt` requests for each prompt of PROMPTS."""
-    return [
-        SampleRequest(
-            prompt=prompt(text),
-            index=i,
-            seed=sample_seed(run_seed=1, prompt=prompt(text), index=i),
-        )
-        for text in PROMPTS
-        for i in range(n_per_prompt)
-    ]
-
-
 def sampler_of(
     checkpoint: Checkpoint, params: SamplingParams, *, rows: int = 3
 ) -> HuggingFaceSampler:
     """Load `checkpoint` on the CPU."""
-    loaded = load_huggingface(checkpoint, torch.device("cpu"), notify=lambda _: None)
+    loaded = load_huggingface(checkpoint, CPU, notify=lambda _: None)
     return HuggingFaceSampler(loaded, params, batch_size=rows)
-
-
-def texts(completions: Iterator[Completion]) -> dict[tuple[str, int], tuple[str, FinishReason]]:
-    """Return text and finish reason of every completion, by prompt and index."""
-    return {(c.request.prompt.id, c.request.index): (c.text, c.finish_reason) for c in completions}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -158,7 +99,7 @@ def test_greedy_equals_a_reference_without_cache(
     """Rows that start and end at different times write what the model writes alone, uncached."""
     checkpoint = checkpoints[family]
     sampler = sampler_of(checkpoint, SamplingParams(temperature=0, max_tokens=30))
-    loaded = load_huggingface(checkpoint, torch.device("cpu"), notify=lambda _: None)
+    loaded = load_huggingface(checkpoint, CPU, notify=lambda _: None)
     completions = list(sampler.sample(requests(2)))
     assert len(completions) == 2 * len(PROMPTS)
     for completion in completions:
@@ -180,8 +121,8 @@ def test_samples_do_not_depend_on_the_batch(
     """One row, 8, 32, and a shuffled order give the same samples."""
     params = SamplingParams(max_tokens=40)
     alone = texts(sampler_of(checkpoints[family], params, rows=1).sample(requests(5)))
-    assert len({text for text, _ in alone.values()}) > len(alone) // 2
-    assert {reason for _, reason in alone.values()} > {FinishReason.LENGTH}
+    assert len({text for text, *_ in alone.values()}) > len(alone) // 2
+    assert {reason for _, reason, _ in alone.values()} > {FinishReason.LENGTH}
     for rows in (8, 32):
         assert (
             texts(sampler_of(checkpoints[family], params, rows=rows).sample(requests(5))) == alone
@@ -201,7 +142,7 @@ def test_many_samples_through_few_columns(checkpoints: dict[str, Checkpoint]) ->
     ]
     found = texts(sampler_of(checkpoints["llama"], params, rows=4).sample(many))
     assert len(found) == 201
-    by_prompt = {(name, text) for (name, _), (text, _) in found.items()}
+    by_prompt = {(name, text) for (name, _), (text, *_) in found.items()}
     assert len(by_prompt) == 5  # greedy: every sample of a prompt is the same
 
 
@@ -236,7 +177,7 @@ def test_timing_adds_up(checkpoints: dict[str, Checkpoint]) -> None:
 
 def test_ids_beyond_the_tokenizer_are_never_drawn(checkpoints: dict[str, Checkpoint]) -> None:
     """The padding rows of the embedding are cut off before a token is drawn."""
-    loaded = load_huggingface(checkpoints["llama"], torch.device("cpu"), notify=lambda _: None)
+    loaded = load_huggingface(checkpoints["llama"], CPU, notify=lambda _: None)
     assert loaded.n_ids == loaded.codec.n_ids < N_ROWS
 
 
@@ -410,14 +351,14 @@ def test_only_the_tokenizers_own_special_tokens() -> None:
 
 def test_devices() -> None:
     """A wrong device and an absent GPU are named, with what to do."""
-    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device("cpu") == CPU
     with pytest.raises(UsageError, match=r"device 'gpu' is unknown: give auto, cpu, cuda"):
         choose_device("gpu")
     if torch.cuda.is_available():
         with pytest.raises(UsageError, match=r"device 'cuda:99' is not there: .* has cuda:0"):
             choose_device("cuda:99")
     else:
-        assert choose_device("auto") == torch.device("cpu")
+        assert choose_device("auto") == CPU
         with pytest.raises(EnvironmentProblem, match=r"no CUDA GPU works here; use --device cpu"):
             choose_device("cuda:0")
 
@@ -441,7 +382,7 @@ def test_no_end_token_is_said(tmp_path: Path) -> None:
     """A checkpoint without an end token loads, and the user is told."""
     checkpoint = save_checkpoint(tmp_path / "a", FAMILIES["llama"](), eos=False)
     told: list[str] = []
-    loaded = load_huggingface(checkpoint, torch.device("cpu"), notify=told.append)
+    loaded = load_huggingface(checkpoint, CPU, notify=told.append)
     assert loaded.eos_ids == frozenset()
     assert "names no end token" in told[0]
 
@@ -451,7 +392,7 @@ def test_end_tokens_from_the_tokenizer(tmp_path: Path) -> None:
     path = save_checkpoint(tmp_path / "a", FAMILIES["llama"](), eos=False).path
     (path / "tokenizer_config.json").write_text(json.dumps({"eos_token": {"content": END}}))
     checkpoint = resolve_checkpoint(str(path))
-    loaded = load_huggingface(checkpoint, torch.device("cpu"), notify=pytest.fail)
+    loaded = load_huggingface(checkpoint, CPU, notify=pytest.fail)
     assert loaded.eos_ids == {0}
 
 
@@ -480,7 +421,7 @@ def test_models_that_do_not_load(
     """Weights that do not fit, unknown models and foreign code are named in one line."""
     checkpoint = edit_config(save_checkpoint(tmp_path / "a", FAMILIES["llama"]()), **changes)
     with pytest.raises(error, match=message) as caught:
-        load_huggingface(checkpoint, torch.device("cpu"), notify=lambda _: None)
+        load_huggingface(checkpoint, CPU, notify=lambda _: None)
     assert "\n" not in str(caught.value)
 
 
@@ -490,7 +431,7 @@ def test_a_broken_tokenizer(tmp_path: Path) -> None:
     (path / "tokenizer.json").write_text(json.dumps({"model": {"type": "??", "vocab": {"a": 1}}}))
     checkpoint = resolve_checkpoint(str(path))
     with pytest.raises(EnvironmentProblem, match=r"cannot load the tokenizer in .*tokenizer\.json"):
-        load_huggingface(checkpoint, torch.device("cpu"), notify=lambda _: None)
+        load_huggingface(checkpoint, CPU, notify=lambda _: None)
 
 
 def test_replay_from_a_file(tmp_path: Path) -> None:

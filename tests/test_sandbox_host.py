@@ -3,6 +3,8 @@
 import contextlib
 import inspect
 import json
+import os
+import resource
 import shutil
 import socket
 import struct
@@ -273,9 +275,40 @@ def test_a_process_that_ignores_the_end_is_killed() -> None:
 
 
 def test_a_program_that_is_missing() -> None:
-    """A supervisor that cannot be started at all is our failure."""
+    """A supervisor that cannot be started at all is our failure; what was made for it goes."""
+    ended: list[str] = []
     with pytest.raises(SandboxError, match="cannot start"):
-        ProcessChannel(["/no/such/program"], env={})
+        ProcessChannel(["/no/such/program"], env={}, at_end=lambda: ended.append("gone"))
+    assert ended == ["gone"]
+
+
+@pytest.mark.parametrize("n_left", [0, 3])
+def test_no_descriptor_left_for_a_slot(n_left: int) -> None:
+    """A process without descriptors for one more slot is told so as of any slot that fails."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limit)
+        free = os.open(os.devnull, os.O_RDONLY)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free + n_left, limit[1]))
+        with pytest.raises(SandboxError, match="Too many open files"):
+            ProcessChannel([sys.executable, "-c", ""], env={})
+
+
+def test_descriptors_of_any_number() -> None:
+    """A process with thousands of open files, as of many slots, can still speak to a slot."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limit)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (2048, limit[1]))
+        except ValueError:
+            pytest.skip("this user may not open 2048 files")
+        for _ in range(1030):
+            stack.enter_context(Path(os.devnull).open("rb"))
+        channel = stack.enter_context(_process("import os; os.write(1, os.read(0, 3))"))
+        channel.send(b"abc", deadline=time.monotonic() + _PATIENCE_S)
+        assert channel.receive(3, deadline=time.monotonic() + _PATIENCE_S) == b"abc"
 
 
 def test_a_failed_slot_is_replaced() -> None:

@@ -4,7 +4,6 @@ import importlib.util
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -36,6 +35,7 @@ from codebench.sampling.server.openai import Dialect, OpenAIWire
 from codebench.sampling.server.opening import open_server_sampler
 from codebench.sampling.server.sampler import ServerKind, ServerOptions, ServerSampler
 from codebench.sampling.server.seed import SeedCheck, check_seed
+from tests.local_server import free_port, wait_until_up
 
 ROOT = Path(__file__).parents[1]
 KEY = "sk-very-secret-0123456789"
@@ -862,24 +862,6 @@ class Served:
     model: Path
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
-def _wait_until_up(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    for _ in range(600):
-        if process.poll() is not None:
-            pytest.fail(f"transformers serve ended: {log.read_text()[-2000:]}", pytrace=False)
-        with socket.socket() as trial:
-            if trial.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    pytest.fail(f"transformers serve does not listen: {log.read_text()[-2000:]}", pytrace=False)
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Serve the demonstration model's newest step, with a chat template added to it."""
@@ -894,7 +876,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     model = folder / newest.name
     shutil.copytree(newest, model)
     (model / "chat_template.jinja").write_text(_TEMPLATE)
-    port = _free_port()
+    port = free_port()
     log = folder / "log"
     words = ["serve", str(model), "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
     words += ["--dtype", "float32"]  # as our engine on such a machine: in bf16 tokens tie
@@ -907,7 +889,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             stderr=subprocess.STDOUT,
         )
     try:
-        _wait_until_up(process, port, log)
+        wait_until_up(process, port, log)
         yield Served(url=f"http://127.0.0.1:{port}", model=model)
     finally:
         process.terminate()

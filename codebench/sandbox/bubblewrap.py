@@ -61,13 +61,14 @@ class BubblewrapBackend:
 
         cgroup.remove_orphans()
         trial = _make_group()
-        self.shortfall = None if trial else _SHORTFALL
+        self._has_groups = trial is not None and trial.can_be_joined()
+        self.shortfall = None if self._has_groups else _SHORTFALL
         if trial:
             trial.remove()
 
     def start(self) -> Channel:
         """See `Backend`."""
-        group = _make_group()
+        group = _make_group() if self._has_groups else None
         if group is None:
             return ProcessChannel(self._argv, env={})
         counters = ["--ro-bind", str(group.folders[0]), group.inside]

@@ -11,12 +11,15 @@ A group bears its owner's PID and start, so that what a killed harness left is k
 import contextlib
 import itertools
 import os
+import re
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-_PREFIX = "codebench-"
+_NAME = re.compile(r"codebench-(\d+)-(\d+)-\d+")
+_OWN = "/proc/self/cgroup"
 _REMOVE_S = 5.0
 _OF_SWAP = {"memory.memsw.limit_in_bytes", "memory.swap.max"}
 """Limits that are not there where the machine has no swap, or does not count it."""
@@ -41,6 +44,16 @@ class SlotGroup:
         """Return `argv` behind a shell that joins the group first, before anything is forked."""
         return ["/bin/sh", "-c", _JOIN, "sh", *map(str, self.folders), "--", *argv]
 
+    def can_be_joined(self) -> bool:
+        """Whether a process of ours comes to be in it: not where ours may not leave its group."""
+        try:
+            argv = self.joined(["cat", _OWN])
+            said = subprocess.run(argv, capture_output=True, text=True, timeout=_REMOVE_S).stdout
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        lines = said.splitlines()
+        return sum(line.endswith(f"/{self.folders[0].name}") for line in lines) >= len(self.folders)
+
     def remove(self) -> None:
         """Remove the group as soon as its last process is gone; gives up after seconds."""
         deadline = time.monotonic() + _REMOVE_S
@@ -53,7 +66,7 @@ class SlotGroup:
 
 def make_group(*, memory_bytes: int, n_processes: int) -> SlotGroup | None:
     """Return a new group with these limits (swap counts as memory); None where there is none."""
-    name = f"{_PREFIX}{os.getpid()}-{_started(os.getpid())}-{next(_numbers)}"
+    name = f"codebench-{os.getpid()}-{_started(os.getpid())}-{next(_numbers)}"
     for parents, inside, limits in _places():
         values = {
             **{(0, file): memory_bytes for file in limits},
@@ -79,9 +92,9 @@ def remove_orphans() -> int:
     """Remove the groups whose harness is gone from this machine; return how many there were."""
     removed = 0
     for folder in {folder for parents, _, _ in _places() for folder in parents}:
-        for group in folder.glob(f"{_PREFIX}*-*-*"):
-            pid, started = group.name.removeprefix(_PREFIX).split("-")[:2]
-            if _started(int(pid)) != started:
+        for group in folder.glob("codebench-*"):
+            found = _NAME.fullmatch(group.name)
+            if found and _started(int(found[1])) != found[2]:
                 removed += _removed(group)
     return removed
 
@@ -102,7 +115,7 @@ def _places() -> Iterator[tuple[tuple[Path, ...], str, tuple[str, ...]]]:
 def _own_groups() -> dict[str, str]:
     """Return the group of this process by controller; version 2's is called ``""``."""
     groups = {}
-    for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+    for line in _lines(_OWN):
         _, controllers, path = line.split(":", 2)
         groups.update(dict.fromkeys(controllers.split(","), path))
     return groups
@@ -111,7 +124,7 @@ def _own_groups() -> dict[str, str]:
 def _mounts() -> dict[str, tuple[str, str]]:
     """Return by controller where its hierarchy is mounted, and which group that folder is."""
     mounts = {}
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
+    for line in _lines("/proc/self/mountinfo"):
         first, _, second = line.partition(" - ")
         root, place = first.split()[3:5]
         kind, _, options = second.split(" ", 2)
@@ -120,6 +133,13 @@ def _mounts() -> dict[str, tuple[str, str]]:
         elif kind == "cgroup":
             mounts.update(dict.fromkeys(options.split(","), (place, root)))
     return mounts
+
+
+def _lines(path: str) -> list[str]:
+    """Return the lines of a file; none where the kernel does not have it."""
+    with contextlib.suppress(OSError):
+        return Path(path).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    return []
 
 
 def _folder(mount: tuple[str, str], group: str) -> Path:

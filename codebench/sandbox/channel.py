@@ -1,5 +1,6 @@
 """Bytes to and from one supervisor, whatever it runs in."""
 
+import contextlib
 import os
 import select
 import subprocess
@@ -51,23 +52,24 @@ class ProcessChannel:
         at_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._at_end = at_end
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the channel
-        try:
-            self._process = subprocess.Popen(
-                argv,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._stderr,
-                env=dict(env),
-                bufsize=0,
-                start_new_session=True,  # Ctrl-C is for the harness, which then closes its slots
-            )
-            assert self._process.stdin is not None
-            os.set_blocking(self._process.stdin.fileno(), False)
-        except OSError as error:
-            self._stderr.close()
-            at_end()
-            raise SandboxError(f"cannot start {argv[0]}: {error.strerror}") from error
+        with contextlib.ExitStack() as undo:
+            undo.callback(at_end)
+            try:
+                self._stderr = undo.enter_context(tempfile.TemporaryFile())
+                self._process = subprocess.Popen(
+                    argv,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._stderr,
+                    env=dict(env),
+                    bufsize=0,
+                    start_new_session=True,  # Ctrl-C is for the harness: it closes its slots
+                )
+                assert self._process.stdin is not None
+                os.set_blocking(self._process.stdin.fileno(), False)
+            except OSError as error:
+                raise SandboxError(f"cannot start {argv[0]}: {error.strerror}") from error
+            undo.pop_all()  # from here on `close` does it
 
     def send(self, data: bytes, *, deadline: float) -> None:
         """See `Channel`."""
@@ -77,7 +79,7 @@ class ProcessChannel:
             fd = self._process.stdin.fileno()
             while view:
                 left = deadline - time.monotonic()
-                if left <= 0 or not select.select([], [fd], [], left)[1]:
+                if not _is_ready(fd, select.POLLOUT, left):
                     raise SandboxError("a slot did not take its step in time")
                 view = view[os.write(fd, view) :]
         except (OSError, ValueError) as error:
@@ -90,7 +92,7 @@ class ProcessChannel:
         chunks: list[bytes] = []
         while size:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([fd], [], [], left)[0]:
+            if not _is_ready(fd, select.POLLIN, left):
                 raise SandboxError("a slot did not answer in time")
             chunk = os.read(fd, min(size, 1 << 20))
             if not chunk:
@@ -119,3 +121,10 @@ class ProcessChannel:
             self._process.wait()
         self._stderr.close()
         self._at_end()
+
+
+def _is_ready(fd: int, event: int, left_s: float) -> bool:
+    """Wait `left_s` seconds at most; unlike select(2), for a descriptor of any number."""
+    poll = select.poll()
+    poll.register(fd, event)
+    return left_s > 0 and bool(poll.poll(left_s * 1000))

@@ -9,7 +9,10 @@ time: a recording costs about three steps. A model that cannot be recorded (one 
 value on the device) runs as before, which is said once.
 """
 
-from collections.abc import Callable
+import contextlib
+import functools
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -37,17 +40,42 @@ class GraphCapture:
         Raises:
             RuntimeError: if the step cannot be recorded.
         """
+        graph = torch.cuda.CUDAGraph()
+        side = _side_stream(self._device)
         with torch.cuda.device(self._device):
-            # On a side stream, as torch asks for: libraries set themselves up outside the graph.
-            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            side.wait_stream(torch.cuda.current_stream())
+            main = torch.cuda.current_stream()
+            side.wait_stream(main)
+            # This context is left in any case; that of a recording that fails torch never leaves.
             with torch.cuda.stream(side):
-                step()
-            torch.cuda.current_stream().wait_stream(side)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=self._pool):
-                step()
+                try:  # outside the graph, where libraries set themselves up
+                    with _waits_refused():
+                        step()
+                finally:
+                    main.wait_stream(side)
+                with torch.cuda.graph(graph, pool=self._pool, stream=side):
+                    step()
         return graph.replay
+
+
+@functools.cache
+def _side_stream(device: torch.device) -> Any:  # noqa: ANN401  (untyped in torch)
+    """Return the one stream that steps are recorded on: cuBLAS keeps a workspace for each."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+@contextlib.contextmanager
+def _waits_refused() -> Iterator[None]:
+    """Raise a RuntimeError where the host would wait for the device.
+
+    At such a place a recording breaks, and leaves torch's allocator believing that it goes on.
+    """
+    before = torch.cuda.get_sync_debug_mode()
+    with warnings.catch_warnings(action="ignore"):  # to torch this is a prototype
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
 
 
 CAPTURES: dict[str, Callable[[torch.device], Capture]] = {"cuda": GraphCapture}
@@ -58,9 +86,13 @@ class CapturedSteps:
     """The recordings of one cache."""
 
     def __init__(
-        self, capture: Capture, device: torch.device, notify: Callable[[str], None]
+        self,
+        open_capture: Callable[[torch.device], Capture],
+        device: torch.device,
+        notify: Callable[[str], None],
     ) -> None:
-        self._capture: Capture | None = capture  # None when it has failed
+        self._open_capture = open_capture
+        self._capture: Capture | None = open_capture(device)  # None when it has failed
         self._device = device
         self._notify = notify
         self._replays: dict[tuple[int, int], Step | None] = {}
@@ -69,7 +101,8 @@ class CapturedSteps:
     def ready(self, step: Step, shape: tuple[int, int]) -> Step:
         """Return what runs `step`, whose tensors have `shape`; `step` itself the first time.
 
-        It may run the step to warm up: what the step reads is to be written afterwards.
+        It may run the step to warm up: what a step reads and rewrites is to be written before (the
+        warm-up leaves keys and values where it stood) and again afterwards.
         """
         if self._capture is None:
             return step
@@ -82,8 +115,10 @@ class CapturedSteps:
         return replay
 
     def clear(self) -> None:
-        """Forget the recordings: the tensors have moved."""
+        """Forget the recordings, and the memory that they shared: the tensors have moved."""
         self._replays.clear()
+        if self._capture is not None:  # torch refuses a pool whose last graph is gone
+            self._capture = self._open_capture(self._device)
 
     def _recorded(self, step: Step, capture: Capture) -> Step:
         try:

@@ -48,7 +48,7 @@ class PositionSteps:
         """Last token, tokens drawn, position, seed, and 1 or 0 for a row with or without sample."""
 
         capture = CAPTURES.get(device.type)
-        self._captured = CapturedSteps(capture(device), device, notify) if capture else None
+        self._captured = CapturedSteps(capture, device, notify) if capture else None
 
     @torch.inference_mode()
     def make_room(self, rows: Sequence[Row | None], hole: int, n_columns: int) -> list[int]:
@@ -110,9 +110,11 @@ class PositionSteps:
             window = _up_to_block(window)
         self._reserve(window)
         step: Step = partial(self._step, n_rows, window, self._groups(positions, n_steps))
-        if self._captured is not None:
+        now = torch.tensor(state, device=self._loaded.device).t()
+        self._state[:, :n_rows] = now
+        if self._captured is not None:  # its warm-up is a step: from where the rows are, and back
             step = self._captured.ready(step, (n_rows, window))
-        self._state[:, :n_rows] = torch.tensor(state, device=self._loaded.device).t()
+            self._state[:, :n_rows] = now
         written: list[torch.Tensor] = []
         for _ in range(n_steps):
             step()
