@@ -30,6 +30,7 @@ from codebench.sampling.rows.memory import (
     free_bytes,
     is_out_of_memory,
     kv_bytes_per_token,
+    left_in_group,
     plan_rows,
 )
 from tests.tiny_models import (
@@ -430,3 +431,14 @@ def test_chat_that_cannot_be(
             ).sample([SampleRequest(prompt=prompt("fn"), index=0, seed=0)])
         )
     assert "\n" not in str(caught.value)
+
+
+def test_mapped_files_leave_memory_free(tmp_path: Path) -> None:
+    """In a container, pages of files that the kernel can take back do not count as used."""
+    (tmp_path / "memory.max").write_text("1000\n")
+    (tmp_path / "memory.current").write_text("900\n")
+    (tmp_path / "memory.stat").write_text("anon 300\ninactive_file 500\nactive_file 100\n")
+    assert left_in_group(tmp_path) == 600
+    (tmp_path / "memory.max").write_text("max\n")
+    assert left_in_group(tmp_path) is None
+    assert left_in_group(tmp_path / "gone") is None

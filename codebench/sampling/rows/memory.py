@@ -39,18 +39,23 @@ def free_bytes(device: torch.device) -> int | None:
         found = [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
     except (OSError, ValueError, IndexError):
         return None
-    left = _left_in_group()
+    left = left_in_group(Path("/sys/fs/cgroup"))
     if left is not None:
         found.append(left)
     return min(found, default=None)
 
 
-def _left_in_group() -> int | None:
-    """Return what the control group of a container leaves; None where it sets no limit."""
-    group = Path("/sys/fs/cgroup")
+def left_in_group(group: Path) -> int | None:
+    """Return what the control group of a container leaves; None where it sets no limit.
+
+    Pages of files count as used there, those of a mapped checkpoint too, though the kernel takes
+    them back when it needs them.
+    """
     try:
         limit = (group / "memory.max").read_text().strip()
         used = int((group / "memory.current").read_text())
+        facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        used -= int(facts.get("inactive_file", 0))
         return max(0, int(limit) - used) if limit != "max" else None
     except (OSError, ValueError):
         return None
