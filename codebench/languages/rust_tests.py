@@ -1,7 +1,7 @@
-"""Tests of Rust programs: three steps in the sandbox, and a verdict from what came out of them.
+"""Tests of Rust programs: two steps in the sandbox, and a verdict from what came out of them.
 
-    rustc program.rs -> lib.rlib     items public; debug assertions and overflow checks are on
-    rustc driver.rs  -> driver       a crate of ours, linked with the program's rlib
+    rustc program.rs -> rlib         items public; debug assertions and overflow checks are on
+    rustc driver.rs  -> driver       in the same step: a crate of ours, linked with that rlib
     ./driver                         answers leave through descriptor 3
 
 The driver judges nothing, and the program's process holds no expected answer: `rust_driver` says
@@ -36,8 +36,8 @@ from codebench.languages.rust_driver import Driver, Questions, write_driver
 from codebench.languages.rust_steps import (
     HIDING_FAILED,
     answers_step,
-    candidate_step,
-    driver_step,
+    build_step,
+    candidate_is_built,
     published_step,
     run_step,
 )
@@ -51,13 +51,10 @@ class _NotBuiltError(Exception):
     """The program does not build with its tests."""
 
     def __init__(
-        self,
-        executions: Sequence[Execution],
-        said: Sequence[Diagnostic],
-        driver: Driver | None = None,
+        self, execution: Execution, said: Sequence[Diagnostic], driver: Driver | None
     ) -> None:
         super().__init__()
-        self.executions, self.said, self.driver = executions, said, driver
+        self.execution, self.said, self.driver = execution, said, driver
 
 
 class RustTester:
@@ -123,10 +120,10 @@ class RustTester:
         separate = expected.isolation is Isolation.SEPARATE
         questions = Questions.ANSWERS if separate else Questions.BOTH_SIDES
         try:
-            driver, result, built = self._execute(prompt, program, expected.names, questions)
+            driver, result, build = self._execute(prompt, program, expected.names, questions)
         except _NotBuiltError as error:
-            return judge_unbuilt(error.executions, error.said, expected, driver=error.driver)
-        return judge_run(result, driver, expected, before=built)
+            return judge_unbuilt(error.execution, error.said, expected, driver=error.driver)
+        return judge_run(result, driver, expected, build=build)
 
     def grade_published(self, prompt: Prompt, program: str) -> Graded:
         """Test a program as MultiPL-E does: it ends in its tests, and exit status 0 is a pass.
@@ -148,24 +145,25 @@ class RustTester:
 
     def _execute(
         self, prompt: Prompt, program: str, names: Sequence[str], questions: Questions
-    ) -> tuple[Driver, StepResult, tuple[Execution, ...]]:
-        """Build a program and its driver, and run it.
+    ) -> tuple[Driver, StepResult, Execution]:
+        """Build a program and its driver, and run it; return the execution of the build, too.
 
         Raises:
             _NotBuiltError: if one of them does not build.
             SandboxError: if the instrument failed.
         """
-        library = self._run(candidate_step(program.encode(), prompt.edition))
-        if (candidate := library.collected.get("lib.rlib")) is None:
-            raise _NotBuiltError([library.execution], _read_build(library))
         key = (secrets.randbits(64), secrets.randbits(64))
         driver = write_driver(prompt, names, questions, crate=self._crate, key=key)
-        libraries = {"candidate": candidate, self._crate: self._answers_library()}
-        build = self._run(driver_step(driver.text, libraries))
-        built = (library.execution, build.execution)
+        answers = self._answers_library()
+        build = self._run(
+            build_step(
+                program.encode(), prompt.edition, driver.text, crate=self._crate, answers=answers
+            )
+        )
         if (binary := build.collected.get("driver")) is None:
-            raise _NotBuiltError(built, _read_build(build), driver)
-        return driver, self._run(run_step(binary)), built
+            failed = driver if candidate_is_built(build) else None
+            raise _NotBuiltError(build.execution, _read_build(build), failed)
+        return driver, self._run(run_step(binary)), build.execution
 
     def _answers_library(self) -> bytes:
         with self._lock:

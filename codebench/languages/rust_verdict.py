@@ -55,7 +55,7 @@ def judge_run(
     driver: Driver,
     expected: Expected,
     *,
-    before: Sequence[Execution],
+    build: Execution,
 ) -> Graded:
     """Judge what a driver said and how it ended.
 
@@ -63,7 +63,7 @@ def judge_run(
         result: The run.
         driver: Its driver.
         expected: What a right program says.
-        before: The builds that went before.
+        build: The build that went before.
     """
     reading = compare(read_lines(result.answers, driver.key), expected.lines, driver.checks)
     if reading.finished:
@@ -72,7 +72,7 @@ def judge_run(
         outcome = _outcome_of_end(result)
     return Graded(
         outcome=outcome,
-        executions=(*before, result.execution),
+        executions=(build, result.execution),
         tests=TestReport(
             planned=reading.planned, passed=reading.passed, failure=_explain(reading, result)
         ),
@@ -81,7 +81,7 @@ def judge_run(
 
 
 def judge_unbuilt(
-    executions: Sequence[Execution],
+    execution: Execution,
     said: Sequence[Diagnostic],
     expected: Expected,
     *,
@@ -90,13 +90,13 @@ def judge_unbuilt(
     """Judge a program that compiles, but not together with its tests.
 
     Args:
-        executions: The builds, the failed one last.
-        said: What the compiler said in that one.
+        execution: The build.
+        said: What the compiler said.
         expected: What a right program says.
         driver: What did not build; None where it was the program with its items public.
     """
     errors = [each for each in said if each.level is DiagnosticLevel.ERROR][:_MAX_DIAGNOSTICS]
-    stopped = executions[-1].stopped_by
+    stopped = execution.stopped_by
     check = "the build of the tests"
     message = f"stopped by {stopped}" if stopped else "the compiler gave no reason"
     if errors:
@@ -107,7 +107,7 @@ def judge_unbuilt(
         errors = [each.model_copy(update={"line": None, "column": None}) for each in errors]
     return Graded(
         outcome=Outcome.FAILED_TESTS,
-        executions=tuple(executions),
+        executions=(execution,),
         tests=TestReport(
             planned=count_checks(expected.lines or ()),
             passed=0,
