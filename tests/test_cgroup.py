@@ -32,25 +32,33 @@ def python(program: str) -> Step:
     )
 
 
+class Groups:
+    """The groups on this machine that were not there before; other tests have slots open."""
+
+    def __init__(self, parents: set[Path]) -> None:
+        self._parents = parents
+        self._before = {group for parent in parents for group in parent.glob("codebench-*")}
+
+    def of(self, pid: int) -> list[Path]:
+        """Return those of a process."""
+        found = [group for parent in self._parents for group in parent.glob(f"codebench-{pid}-*")]
+        return [group for group in found if group not in self._before]
+
+
 @pytest.fixture
-def parents() -> Iterator[set[Path]]:
-    """Give the folders that groups are made in, or skip; nothing of ours may be left there."""
+def groups() -> Iterator[Groups]:
+    """Watch the folders that groups are made in, or skip; nothing of the test's may be left."""
     group = cgroup.make_group(memory_bytes=1 << 30, n_processes=64)
     if group is None:
         pytest.skip("no control group can be made on this machine by this user")
     group.remove()
-    parents = {folder.parent for folder in group.folders}
-    yield parents
-    assert not ours(parents, os.getpid())
-
-
-def ours(parents: set[Path], pid: int) -> list[Path]:
-    """Return the groups of a process."""
-    return [group for parent in parents for group in parent.glob(f"codebench-{pid}-*")]
+    groups = Groups({folder.parent for folder in group.folders})
+    yield groups
+    assert not groups.of(os.getpid())
 
 
 @pytest.mark.bubblewrap
-def test_memory_that_no_process_holds_is_limited(parents: set[Path]) -> None:
+def test_memory_that_no_process_holds_is_limited(groups: Groups) -> None:
     """A program that hoards unseen memory is ended for it, and the next one finds it free."""
     pool = SlotPool(BubblewrapBackend(), n_slots=1)
     try:
@@ -59,7 +67,7 @@ def test_memory_that_no_process_holds_is_limited(parents: set[Path]) -> None:
         assert result.execution.stopped_by is StoppedBy.MEMORY, result.execution
         (used,) = [
             group / name
-            for group in ours(parents, os.getpid())
+            for group in groups.of(os.getpid())
             for name in ("memory.current", "memory.usage_in_bytes")
             if (group / name).exists()
         ]
@@ -70,7 +78,7 @@ def test_memory_that_no_process_holds_is_limited(parents: set[Path]) -> None:
 
 
 @pytest.mark.bubblewrap
-def test_the_group_of_a_killed_harness_is_removed(parents: set[Path]) -> None:
+def test_the_group_of_a_killed_harness_is_removed(groups: Groups) -> None:
     """What a harness that was killed left behind goes with the next start."""
     program = (
         "import time\nfrom codebench.sandbox import cgroup\n"
@@ -82,10 +90,10 @@ def test_the_group_of_a_killed_harness_is_removed(parents: set[Path]) -> None:
         assert harness.stdout is not None
         assert harness.stdout.readline() == b"made\n"
         cgroup.remove_orphans()
-        assert ours(parents, harness.pid)
+        assert groups.of(harness.pid)
         harness.kill()
     BubblewrapBackend().close()
-    assert not ours(parents, harness.pid)
+    assert not groups.of(harness.pid)
 
 
 def test_version_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,9 +111,8 @@ def test_version_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.bubblewrap
-def test_a_group_that_nobody_can_join(
-    tmp_path: Path, parents: set[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("groups")
+def test_a_group_that_nobody_can_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that is made but takes no process is no group: slots start without one."""
     group = cgroup.make_group(memory_bytes=1 << 30, n_processes=9)
     assert group is not None
