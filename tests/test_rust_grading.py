@@ -150,6 +150,17 @@ def test_a_program_that_tests_cannot_use_has_failed_them(grader: Grader) -> None
 
 
 @pytest.mark.bubblewrap
+def test_a_program_that_does_not_build_for_tests_is_told_by_its_own_lines(grader: Grader) -> None:
+    """What rustc says of the program itself is no check's fault and keeps its place."""
+    graded = grader.grade(DOUBLE, "fn f(n: i32) -> i32 {\n    n * true\n}")
+    assert (graded.outcome, graded.tests.built) == (Outcome.FAILED_TESTS, False)
+    assert (graded.diagnostics[0].code, graded.diagnostics[0].line) == ("E0277", 2)
+    assert graded.tests.failure is not None
+    assert graded.tests.failure.check == "the build of the tests"
+    assert [each.exit_code for each in graded.executions] == [1]
+
+
+@pytest.mark.bubblewrap
 def test_lints_of_the_program_do_not_decide(grader: Grader) -> None:
     """What compiles with private items is not refused for public ones."""
     program = "#![deny(warnings, missing_docs)]\n//! d\nfn f(n: i32) -> i32 { n * 2 }"

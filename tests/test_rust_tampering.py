@@ -330,6 +330,16 @@ def test_include_the_tests_from_a_macro(grade: Grade, path: str) -> None:
     assert not graded.tests.built
 
 
+@pytest.mark.parametrize("path", ["driver.rs", "/dev/stdin", "/dev/fd/3", "/proc/self/fd/3"])
+def test_include_the_tests_from_the_program(grade: Grade, path: str) -> None:
+    """Nor does the program, which is built in the same step before the driver."""
+    program = f'fn double(n: i32) -> i32 {{ include_str!("{path}").len() as i32 }}'
+    graded = grade(DOUBLE, program)
+    assert graded.outcome is Outcome.FAILED_TESTS
+    assert graded.tests.failure is not None
+    assert f"couldn't read `{path}`" in (graded.tests.failure.message or "")
+
+
 @pytest.mark.parametrize(
     ("prompt", "program"),
     [

@@ -257,6 +257,40 @@ def test_a_container_that_does_not_listen() -> None:
     assert removed == [1]
 
 
+def test_frames_of_a_container_are_put_together() -> None:
+    """Answers come whole from frames of any size, cut anywhere, with stderr between them."""
+    ours, theirs = socket.socketpair()
+    channel = ContainerChannel(ours, remove=lambda: None)
+    frames = [(1, b"ab"), (2, b"no "), (1, b""), (1, b"cdefg"), (2, b"room\n"), (1, b"h")]
+    sent = b"".join(struct.pack("!BxxxL", kind, len(text)) + text for kind, text in frames)
+    deadline = time.monotonic() + _PATIENCE_S
+
+    def drip() -> None:
+        with theirs:
+            for byte in sent:
+                theirs.sendall(bytes([byte]))
+
+    sending = threading.Thread(target=drip)
+    sending.start()
+    received = [channel.receive(size, deadline=deadline) for size in (1, 0, 4, 3)]
+    sending.join()
+    assert received == [b"a", b"", b"bcde", b"fgh"]
+    with pytest.raises(SandboxError, match="no room"):
+        channel.receive(1, deadline=deadline)
+    channel.close()
+
+
+def test_a_container_that_does_not_answer() -> None:
+    """A container that stays silent is waited for until the deadline, even if that has passed."""
+    ours, theirs = socket.socketpair()
+    channel = ContainerChannel(ours, remove=lambda: None)
+    with theirs:
+        for patience_s in (0.1, -1.0):
+            with pytest.raises(SandboxError, match="did not answer in time"):
+                channel.receive(1, deadline=time.monotonic() + patience_s)
+    channel.close()
+
+
 def test_a_closed_channel_says_so() -> None:
     """A channel may be closed twice; what is asked of it then is our failure."""
     with _process("import sys; sys.stdin.read()") as channel:
