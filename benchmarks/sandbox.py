@@ -309,7 +309,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--sandbox", type=SandboxKind, default=SandboxKind.AUTO)
     parser.add_argument("--n-steps", type=int, default=200, help="of each kind, for the overhead")
-    parser.add_argument("--n-programs", type=int, default=120)
+    parser.add_argument("--n-programs", type=int, default=240)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     load_before, started = os.getloadavg()[0], time.perf_counter()

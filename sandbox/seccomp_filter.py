@@ -28,7 +28,7 @@ _DENIED = (
     "swapon swapoff reboot kexec_load init_module finit_module delete_module quotactl acct "
     "settimeofday clock_settime adjtimex clock_adjtime sethostname setdomainname syslog "
     "personality fanotify_init lookup_dcookie mbind migrate_pages move_pages set_mempolicy "
-    "seccomp"
+    "sched_setaffinity seccomp"
 )
 
 _NUMBERS = {
@@ -47,7 +47,7 @@ _NUMBERS = {
         "settimeofday": 164, "clock_settime": 227, "adjtimex": 159, "clock_adjtime": 305,
         "sethostname": 170, "setdomainname": 171, "syslog": 103, "personality": 135,
         "fanotify_init": 300, "lookup_dcookie": 212, "mbind": 237, "migrate_pages": 256,
-        "move_pages": 279, "set_mempolicy": 238, "seccomp": 317,
+        "move_pages": 279, "set_mempolicy": 238, "sched_setaffinity": 203, "seccomp": 317,
         "socket": 41, "socketpair": 53, "clone": 56, "clone3": 435,
     },
     "aarch64": {
@@ -65,7 +65,7 @@ _NUMBERS = {
         "settimeofday": 170, "clock_settime": 112, "adjtimex": 171, "clock_adjtime": 266,
         "sethostname": 161, "setdomainname": 162, "syslog": 116, "personality": 92,
         "fanotify_init": 262, "lookup_dcookie": 18, "mbind": 235, "migrate_pages": 238,
-        "move_pages": 239, "set_mempolicy": 237, "seccomp": 277,
+        "move_pages": 239, "set_mempolicy": 237, "sched_setaffinity": 122, "seccomp": 277,
         "socket": 198, "socketpair": 199, "clone": 220, "clone3": 435,
     },
 }  # fmt: skip

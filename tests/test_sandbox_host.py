@@ -11,7 +11,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from codebench.sandbox.channel import Channel, ProcessChannel
 from codebench.sandbox.container import ContainerChannel
 from codebench.sandbox.docker import _docker_errors, image_name
 from codebench.sandbox.execution import MIB, RUN_LIMITS, Checker, Stage, Step, StoppedBy
-from codebench.sandbox.pool import STEPS_PER_SLOT, SlotPool
+from codebench.sandbox.pool import STEPS_PER_SLOT, SlotPool, share_cores
 from codebench.sandbox.slot import NamespacesRefusedError, Slot
 
 _FACTS: Mapping[str, object] = {
@@ -98,10 +98,12 @@ class ScriptedBackend:
         self._script = list(script)
         self.n_starts = 0
         self.n_closed = 0
+        self.cores: list[list[int]] = []
 
-    def start(self) -> Channel:
+    def start(self, cores: Collection[int] = ()) -> Channel:
         """See `Backend`."""
         self.n_starts += 1
+        self.cores.append(list(cores))
         following = self._script.pop(0)
         if isinstance(following, SandboxError):
             raise following
@@ -343,6 +345,41 @@ def test_descriptors_of_any_number() -> None:
         channel = stack.enter_context(_process("import os; os.write(1, os.read(0, 3))"))
         channel.send(b"abc", deadline=time.monotonic() + _PATIENCE_S)
         assert channel.receive(3, deadline=time.monotonic() + _PATIENCE_S) == b"abc"
+
+
+def test_a_process_keeps_to_its_cores() -> None:
+    """It starts on the cores that it was given; who starts it goes on with all that he had."""
+    before = os.sched_getaffinity(0)
+    source = "import os; os.write(1, repr(os.sched_getaffinity(0)).encode())"
+    for cores in ([min(before)], [1_000_000], []):
+        argv = [sys.executable, "-I", "-S", "-c", source]
+        channel = ProcessChannel(argv, env={}, cores=cores)
+        wanted = repr({min(before)} if cores == [min(before)] else before).encode()
+        said = channel.receive(len(wanted), deadline=time.monotonic() + _PATIENCE_S)
+        channel.close()
+        assert (said, os.sched_getaffinity(0)) == (wanted, before)
+
+
+@pytest.mark.parametrize(
+    ("cores", "n_slots", "shares"),
+    [
+        ([4, 6], 2, [[4], [6]]),
+        ([4, 6], 1, [[4, 6]]),
+        ([0, 1, 2, 3], 2, [[0, 2], [1, 3]]),
+        ([0, 1], 3, [[0], [1], [0]]),
+        ([7], 2, [[7], [7]]),
+    ],
+)
+def test_slots_share_the_cores(cores: list[int], n_slots: int, shares: list[list[int]]) -> None:
+    """Each slot has cores of its own; where there are too few, some slots have the same one."""
+    assert share_cores(cores, n_slots) == shares
+
+
+def test_a_new_slot_has_the_cores_of_the_old_one() -> None:
+    """The slot that replaces a failed one runs where that did."""
+    backend = ScriptedBackend(BytesChannel(_HELLO), BytesChannel(_HELLO + _ANSWER))
+    SlotPool(backend, n_slots=1).run(_STEP)
+    assert backend.cores == [sorted(os.sched_getaffinity(0))] * 2
 
 
 def test_a_failed_slot_is_replaced() -> None:

@@ -1,6 +1,6 @@
 """A backend that notes when a slot ends before its time."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from codebench.sandbox.backend import Backend
 from codebench.sandbox.channel import Channel
@@ -39,11 +39,11 @@ class WatchedBackend:
         self.n_early_ends = 0
         self._slot: _CountingChannel | None = None
 
-    def start(self) -> Channel:
+    def start(self, cores: Collection[int] = ()) -> Channel:
         """See `Backend`."""
         if self._slot is not None and self._slot.n_steps < STEPS_PER_SLOT[self.isolation]:
             self.n_early_ends += 1
-        self._slot = _CountingChannel(self._backend.start())
+        self._slot = _CountingChannel(self._backend.start(cores))
         return self._slot
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """What a backend must offer: a way to start slots, and facts about them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Protocol
 
@@ -42,8 +42,8 @@ class Backend(Protocol):
     shortfall: str | None
     """What it cannot promise on this machine, in one line; None where nothing is missing."""
 
-    def start(self) -> Channel:
-        """Start a supervisor in a new slot.
+    def start(self, cores: Collection[int] = ()) -> Channel:
+        """Start a supervisor in a new slot, on these cores alone where that can be; none: on all.
 
         Raises:
             SandboxError: if the slot does not come up.

@@ -15,7 +15,7 @@ interpreter and the supervisor; nothing of /home, /root, /etc, /var, /proc or /s
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from codebench.errors import EnvironmentProblem
@@ -66,14 +66,14 @@ class BubblewrapBackend:
         if trial:
             trial.remove()
 
-    def start(self) -> Channel:
+    def start(self, cores: Collection[int] = ()) -> Channel:
         """See `Backend`."""
         group = _make_group() if self._has_groups else None
         if group is None:
-            return ProcessChannel(self._argv, env={})
+            return ProcessChannel(self._argv, env={}, cores=cores)
         counters = ["--ro-bind", str(group.folders[0]), group.inside]
         argv = group.joined([self._argv[0], *counters, *self._argv[1:]])
-        return ProcessChannel(argv, env={}, at_end=group.remove)
+        return ProcessChannel(argv, env={}, cores=cores, at_end=group.remove)
 
     def close(self) -> None:
         """See `Backend`."""

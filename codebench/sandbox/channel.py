@@ -6,7 +6,7 @@ import select
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from codebench.errors import SandboxError
@@ -41,7 +41,14 @@ class Channel(Protocol):
 class ProcessChannel:
     """A supervisor that is a child process of ours, spoken to through pipes.
 
-    `at_end` is called when it has ended, or could not be started.
+    Args:
+        argv: the command.
+        env: its whole environment.
+        cores: the only ones it and its children run on; none: all that this process has.
+        at_end: called when it has ended, or could not be started.
+
+    Raises:
+        SandboxError: if it cannot be started.
     """
 
     def __init__(
@@ -49,6 +56,7 @@ class ProcessChannel:
         argv: Sequence[str],
         *,
         env: Mapping[str, str],
+        cores: Collection[int] = (),
         at_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._at_end = at_end
@@ -56,15 +64,16 @@ class ProcessChannel:
             undo.callback(at_end)
             try:
                 self._stderr = undo.enter_context(tempfile.TemporaryFile())
-                self._process = subprocess.Popen(
-                    argv,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=self._stderr,
-                    env=dict(env),
-                    bufsize=0,
-                    start_new_session=True,  # Ctrl-C is for the harness: it closes its slots
-                )
+                with _only_on(cores):
+                    self._process = subprocess.Popen(
+                        argv,
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                        stderr=self._stderr,
+                        env=dict(env),
+                        bufsize=0,
+                        start_new_session=True,  # Ctrl-C is for the harness: it closes its slots
+                    )
                 assert self._process.stdin is not None
                 os.set_blocking(self._process.stdin.fileno(), False)
             except OSError as error:
@@ -121,6 +130,23 @@ class ProcessChannel:
             self._process.wait()
         self._stderr.close()
         self._at_end()
+
+
+@contextlib.contextmanager
+def _only_on(cores: Collection[int]) -> Iterator[None]:
+    """Let this thread, and what it starts, run on some cores alone; on all where that is refused.
+
+    (A function to be called in the child would keep `subprocess` from its fast way to start one.)
+    """
+    before = os.sched_getaffinity(0)
+    if cores:
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, before)
 
 
 def _is_ready(fd: int, event: int, left_s: float) -> bool:

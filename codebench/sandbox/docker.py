@@ -7,7 +7,7 @@ The container parameters and why each is as it is: research on Docker hardening,
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,7 @@ class DockerBackend:
             with _docker_errors("a ping"):
                 docker.from_env(timeout=_PING_TIMEOUT_S).ping()
                 self._client = docker.from_env(timeout=api_timeout_s)
-                options = self._client.info().get("SecurityOptions") or []
+                info = self._client.info()
         except SandboxError as error:
             if "PermissionError" in str(error):
                 reason = "this user may not talk to the Docker daemon: join the group docker"
@@ -128,21 +128,26 @@ class DockerBackend:
             ) from error
         self._name = name
         self.image: str | None = f"{name}@{image.id}"
+        options = info.get("SecurityOptions") or []
         self._asks_apparmor = isolation is Isolation.NAMESPACES and "name=apparmor" in options
+        self._n_cores = int(info.get("NCPU") or 0) if info.get("CPUSet") else 0
         remove_orphans(self._client)
 
-    def start(self) -> Channel:
+    def start(self, cores: Collection[int] = ()) -> Channel:
         """See `Backend`."""
         if self._asks_apparmor:  # which profiles are loaded only root can see, and only there
             try:
-                return self._start(("apparmor=codebench",))
+                return self._start(cores, ("apparmor=codebench",))
             except SandboxError as error:
                 if "apparmor" not in str(error).lower():
                     raise
                 self._asks_apparmor = False  # the profile is not loaded there
-        return self._start(())
+        return self._start(cores, ())
 
-    def _start(self, security: tuple[str, ...]) -> Channel:
+    def _start(self, cores: Collection[int], security: tuple[str, ...]) -> Channel:
+        config = self.host_config(security)
+        if max(cores, default=self._n_cores) < self._n_cores:  # a daemon elsewhere has its own
+            config["cpuset_cpus"] = ",".join(map(str, cores))
         with _docker_errors("starting a slot"):
             api = self._client.api
             created = api.create_container(
@@ -155,7 +160,7 @@ class DockerBackend:
                 network_disabled=True,
                 labels={_OWNER_LABEL: str(os.getpid()), _BOOT_LABEL: _boot_id()},
                 healthcheck={"test": ["NONE"]},
-                host_config=self._client.api.create_host_config(**self.host_config(security)),
+                host_config=self._client.api.create_host_config(**config),
             )
             container = str(created["Id"])
             try:

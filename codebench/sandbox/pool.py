@@ -1,8 +1,9 @@
 """N slots as one sandbox: hands them out, replaces failed ones, tries time-limited steps again."""
 
 import contextlib
+import os
 import queue
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from codebench.errors import SandboxError
 from codebench.sandbox.backend import Backend, Isolation
@@ -24,10 +25,9 @@ class SlotPool:
 
     def __init__(self, backend: Backend, *, n_slots: int) -> None:
         self._backend, self._n_slots = backend, n_slots
-        self._free: queue.SimpleQueue[Slot | None] = queue.SimpleQueue()
-        """None is a place whose slot is not started, or was closed after a failure."""
-        for _ in range(n_slots):
-            self._free.put(None)
+        self._free: queue.SimpleQueue[_Place] = queue.SimpleQueue()
+        for cores in share_cores(sorted(os.sched_getaffinity(0)), n_slots):
+            self._free.put(_Place(backend, cores))
         self._turns = Turns(n_slots)
         self._closed = False
         self.facts: dict[str, str | None] = {"rustc": None, "python": None}
@@ -50,16 +50,15 @@ class SlotPool:
 
     @contextlib.contextmanager
     def _place(self) -> Iterator["_Place"]:
-        place = _Place(self._backend, self._free.get())
+        place = self._free.get()
         try:
             if self._closed:
                 raise SandboxError("the sandbox is closed")
             yield place
         finally:
-            if self._closed and place.slot is not None:
-                place.slot.close()
-                place.slot = None
-            self._free.put(place.slot)
+            if self._closed:
+                place.close()
+            self._free.put(place)
 
     def info(self) -> SandboxInfo:
         """See `Sandbox`."""
@@ -81,40 +80,55 @@ class SlotPool:
         """Stop every free slot now; one that is in use stops when its step ends."""
         self._closed = True
         self._turns.close()
+        free = []
         with contextlib.suppress(queue.Empty):
             while True:
-                slot = self._free.get_nowait()
-                if slot is not None:
-                    slot.close()
-        for _ in range(self._n_slots):
-            self._free.put(None)  # whoever had just got its turn wakes up
+                free.append(self._free.get_nowait())
+                free[-1].close()
+        for place in free:
+            self._free.put(place)  # whoever has just got its turn sees that it is over
         self._backend.close()
+
+
+def share_cores(cores: Collection[int], n_slots: int) -> list[list[int]]:
+    """Return the cores of each slot: none has two slots while another has none.
+
+    A slot that keeps to its cores does not slow its neighbours down, whatever runs in it; and its
+    processes, which wait for each other, need not be woken on another core (graded Python samples
+    take 18 % less time on two cores).
+    """
+    cores = list(cores)
+    return [cores[i % len(cores) :: n_slots] for i in range(n_slots)]
 
 
 class _Place:
     """Where one slot stands; a failed slot is replaced here."""
 
-    def __init__(self, backend: Backend, slot: Slot | None) -> None:
-        self._backend, self.slot = backend, slot
+    def __init__(self, backend: Backend, cores: Collection[int]) -> None:
+        self._backend, self._cores = backend, cores
+        self._slot: Slot | None = None
+        """Started when it is needed; none after a failure."""
+
         self._most_steps = STEPS_PER_SLOT[backend.isolation]
 
     def run(self, step: Step) -> StepResult:
         for left in reversed(range(_TRIES)):
             try:
-                if self.slot is None:
-                    self.slot = Slot(self._backend.start(), env=self._backend.env)
-                result = self.slot.run(step)
+                if self._slot is None:
+                    self._slot = Slot(self._backend.start(self._cores), env=self._backend.env)
+                result = self._slot.run(step)
             except SandboxError as error:
-                self._drop()
+                self.close()
                 if not left or isinstance(error, NamespacesRefusedError):
                     raise
             else:
-                if self.slot.tainted or self.slot.n_steps >= self._most_steps:
-                    self._drop()
+                if self._slot.tainted or self._slot.n_steps >= self._most_steps:
+                    self.close()
                 return result
         raise AssertionError("unreachable")
 
-    def _drop(self) -> None:
-        if self.slot is not None:
-            self.slot.close()
-            self.slot = None
+    def close(self) -> None:
+        """Stop the slot, if there is one."""
+        if self._slot is not None:
+            self._slot.close()
+            self._slot = None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from codebench.errors import SandboxError
 
-MOST_PUT_OFF = 8
+MOST_PUT_OFF = 16
 """Second tries that may wait; as many callers more than slots keep the slots at work meanwhile."""
 
 _UNDISTURBED_SHARE = 4
@@ -25,7 +25,10 @@ class Turns:
         self._most_second = max(1, n_slots // _UNDISTURBED_SHARE)
         """Second tries at the same time: one, and on a large machine one for each four slots."""
 
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._first_may, self._second_may = (threading.Condition(self._lock) for _ in range(2))
+        """Each wakes as many as may go: were all woken, they would wait for each other's lock."""
+
         self._n_first_waiting = self._n_first = 0
         self._n_put_off = self._n_second = 0
         self._clearing = False
@@ -35,9 +38,10 @@ class Turns:
 
     def close(self) -> None:
         """Give no more turns; whoever waits is told."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify_all()
+            self._first_may.notify_all()
+            self._second_may.notify_all()
 
     @contextlib.contextmanager
     def first(self) -> Iterator[None]:
@@ -46,19 +50,17 @@ class Turns:
         Raises:
             SandboxError: if there are no more turns.
         """
-        with self._changed:
+        with self._lock:
             self._n_first_waiting += 1
-            self._wait_for(
-                lambda: self._n_first < self._n_slots and not (self._n_second or self._clearing)
-            )
+            self._wait(self._first_may, lambda: self._n_first_free() > 0)
             self._n_first_waiting -= 1
             self._n_first += 1
         try:
             yield
         finally:
-            with self._changed:
+            with self._lock:
                 self._n_first -= 1
-                self._changed.notify_all()
+                self._wake()
 
     @contextlib.contextmanager
     def second(self) -> Iterator[None]:
@@ -67,25 +69,33 @@ class Turns:
         Raises:
             SandboxError: if there are no more turns.
         """
-        with self._changed:
+        with self._lock:
             self._n_put_off += 1
             self._clearing |= self._n_put_off >= MOST_PUT_OFF
-            self._wait_for(self._is_quiet)
+            self._wake()
+            self._wait(self._second_may, lambda: self._n_second_free() > 0)
             self._n_put_off -= 1
             self._n_second += 1
             self._clearing &= self._n_put_off > 0
         try:
             yield
         finally:
-            with self._changed:
+            with self._lock:
                 self._n_second -= 1
-                self._changed.notify_all()
+                self._wake()
 
-    def _wait_for(self, condition: Callable[[], bool]) -> None:
-        self._changed.wait_for(lambda: self._closed or condition())
+    def _wait(self, may: threading.Condition, condition: Callable[[], bool]) -> None:
+        may.wait_for(lambda: self._closed or condition())
         if self._closed:
             raise SandboxError("the sandbox is closed")
 
-    def _is_quiet(self) -> bool:
+    def _wake(self) -> None:
+        self._first_may.notify(self._n_first_free())
+        self._second_may.notify(self._n_second_free())
+
+    def _n_first_free(self) -> int:
+        return 0 if self._n_second or self._clearing else self._n_slots - self._n_first
+
+    def _n_second_free(self) -> int:
         wanted = self._n_first_waiting and not self._clearing
-        return not (self._n_first or wanted) and self._n_second < self._most_second
+        return 0 if self._n_first or wanted else self._most_second - self._n_second

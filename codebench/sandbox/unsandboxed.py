@@ -5,7 +5,7 @@ Time, memory and output limits hold; files, network and other processes are open
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from codebench.package_data import data_path
@@ -30,11 +30,11 @@ class UnsandboxedBackend:
         folders = [find_rust_sysroot() / "bin", find_python_prefix() / "bin", Path("/usr/bin")]
         self.env: Mapping[str, str] = {"PATH": os.pathsep.join(map(str, folders))}
 
-    def start(self) -> Channel:
+    def start(self, cores: Collection[int] = ()) -> Channel:
         """See `Backend`."""
         supervisor = str(data_path("sandbox") / "supervisor.py")
         argv = [sys.executable, "-s", "-S", "-B", supervisor, "--isolation", "none"]
-        return ProcessChannel(argv, env={**self.env, "PYTHONHASHSEED": "0"})
+        return ProcessChannel(argv, env={**self.env, "PYTHONHASHSEED": "0"}, cores=cores)
 
     def close(self) -> None:
         """See `Backend`."""

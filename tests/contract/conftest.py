@@ -7,63 +7,25 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
+from codebench.conformance.watched import WatchedBackend
 from codebench.languages.rust import RustRules
 from codebench.sandbox.backend import Backend, Isolation
 from codebench.sandbox.bubblewrap import BubblewrapBackend
-from codebench.sandbox.channel import Channel
 from codebench.sandbox.execution import COMPILE_LIMITS, RUN_LIMITS, Stage, Step, StepResult
-from codebench.sandbox.pool import STEPS_PER_SLOT, SlotPool
+from codebench.sandbox.pool import SlotPool
 from codebench.sandbox.selftest import prove
 
 _HOST_ENV = {"CODEBENCH_CANARY": "seen", "RUSTC_BOOTSTRAP": "1"}
 """Set on the host while the slots run; no sample may see it."""
 
 
-class _CountingChannel:
-    """A real channel that counts the steps that it has taken."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self.n_steps = 0
-
-    def send(self, data: bytes, *, deadline: float) -> None:
-        """See `Channel`."""
-        self.n_steps += 1
-        self._channel.send(data, deadline=deadline)
-
-    def receive(self, size: int, *, deadline: float) -> bytes:
-        """See `Channel`."""
-        return self._channel.receive(size, deadline=deadline)
-
-    def close(self) -> None:
-        """See `Channel`."""
-        self._channel.close()
-
-
-class CountingBackend:
+class CountingBackend(WatchedBackend):
     """A real backend of one slot that notes when a slot ends before it has done all its steps."""
 
     def __init__(self, make: Callable[[], Backend]) -> None:
+        super().__init__(make())
         self.make = make
         """Makes another one of the same kind."""
-
-        self._backend = backend = make()
-        self.kind, self.isolation, self.image = backend.kind, backend.isolation, backend.image
-        self.env: Mapping[str, str] = backend.env
-        self.shortfall = backend.shortfall
-        self.n_early_ends = 0
-        self._slot: _CountingChannel | None = None
-
-    def start(self) -> Channel:
-        """See `Backend`."""
-        if self._slot is not None and self._slot.n_steps < STEPS_PER_SLOT[self.isolation]:
-            self.n_early_ends += 1
-        self._slot = _CountingChannel(self._backend.start())
-        return self._slot
-
-    def close(self) -> None:
-        """See `Backend`."""
-        self._backend.close()
 
 
 def _docker(isolation: Isolation) -> Backend:

@@ -1,13 +1,25 @@
 """Every limit holds, says which one it was, and takes nothing from the program after."""
 
+import os
 from collections.abc import Callable
+from typing import Protocol
 
 import pytest
 
-from codebench.sandbox.backend import Isolation
+from codebench.conformance.case import python_step
+from codebench.sandbox.backend import Backend, Isolation
 from codebench.sandbox.execution import COMPILE_LIMITS, MIB, StepResult, StoppedBy
+from codebench.sandbox.slot import Slot
 
 Run = Callable[..., StepResult]
+
+
+class Remakable(Backend, Protocol):
+    """A backend of the suite, which can make another of its kind."""
+
+    make: Callable[[], Backend]
+
+
 _EATS = """
 import os, sys, time
 n_children, mib = {n_children}, {mib}
@@ -16,6 +28,15 @@ for _ in range(n_children):
         break
 kept = bytearray(b"x") * (mib << 20)
 time.sleep(60)
+"""
+
+_MOVES = """
+import os
+os.fork() and os.wait()
+try:
+    os.sched_setaffinity(0, range(os.cpu_count()))
+except PermissionError:
+    print(os.sched_getaffinity(0), flush=True)
 """
 
 
@@ -49,6 +70,17 @@ def test_time_limits(python: Run, source: str, limits: dict[str, float], reason:
     execution = python(source, **limits).execution
     assert (execution.stopped_by, execution.retried_alone) == (reason, True)
     assert (execution.exit_code, execution.signal) == (None, None)
+
+
+def test_a_slot_keeps_to_its_cores(backend: Remakable) -> None:
+    """What runs in a slot that was given one core runs there, and may not go elsewhere."""
+    core = max(os.sched_getaffinity(0))
+    channel = backend.make().start([core])
+    try:
+        result = Slot(channel, env=backend.env).run(python_step(_MOVES))
+        assert result.stdout == f"{{{core}}}\n".encode() * 2
+    finally:
+        channel.close()
 
 
 @pytest.mark.parametrize(("n_children", "mib"), [(0, 200), (4, 30)], ids=["one", "children"])

@@ -1,6 +1,6 @@
 """The test at the start fails closed: what does not hold ends the run, and is named."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -89,10 +89,10 @@ class RefusingBubblewrap(BubblewrapBackend):
         self._argv[1:1] = [*(() if nobody[0] in self._argv else nobody), "--disable-userns"]
         self.n_starts = 0
 
-    def start(self) -> Channel:
+    def start(self, cores: Collection[int] = ()) -> Channel:
         """See `Backend`."""
         self.n_starts += 1
-        return super().start()
+        return super().start(cores)
 
 
 _only = {
@@ -164,11 +164,11 @@ class ArmoredDocker(DockerBackend):
         self._asks_apparmor, self._known = True, known
         self.asked: list[tuple[str, ...]] = []
 
-    def _start(self, security: tuple[str, ...]) -> Channel:
+    def _start(self, cores: Collection[int], security: tuple[str, ...]) -> Channel:
         self.asked.append(security)
         if security and not self._known:
             raise SandboxError("docker refused starting a slot: apparmor failed to apply profile")
-        return super()._start(security)
+        return super()._start(cores, security)
 
 
 @_only["docker-namespaces"]
