@@ -84,7 +84,8 @@ def _wait_for_first(control: socket.socket, isolation: str, uid: "int | None") -
             os.waitpid(init, 0)
             os._exit(0)
         isolate.become_inner_user()
-        isolate.make_file_systems(_LIMITS, sys.executable)
+        mounts = isolate.plan_file_systems(_LIMITS["disk_bytes"], _LIMITS["n_files"])
+        isolate.make_file_systems(mounts, sys.executable)
         isolate.drop_privileges()
     else:
         if uid is not None:

@@ -4,12 +4,16 @@ Namespaces and file systems are the first level of isolation; `uids.py` is the s
 common to both.
 
 Called in the forked children of `launcher.py` and `checkers.py` only, step by step in the order of
-this file.
+this file. What a forked interpreter touches is copied, page by page, and what it makes is new
+memory: that, not the kernel, is most of what a step costs. So constants are made here, once, what
+depends on the step is made before the fork, and the children do little beside system calls.
 """
 
+import _signal  # type: ignore[import-not-found]  # `signal` makes enums of what it is given
 import contextlib
 import ctypes
 import fcntl
+import functools
 import gc
 import importlib
 import os
@@ -43,13 +47,13 @@ _clone.restype = ctypes.c_long
 _before_fork = _python.PyOS_BeforeFork
 _after_fork_here, _after_fork_there = _python.PyOS_AfterFork_Parent, _python.PyOS_AfterFork_Child
 _CLONE = {"x86_64": 56, "aarch64": 220}
-_outer = [os.getuid(), os.getgid()]  # a child in new namespaces has none at first
 _CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWIPC = 0x20000, 0x4000000, 0x8000000
 _CLONE_NEWUSER, _CLONE_NEWPID = 0x10000000, 0x20000000
 _NAMESPACES = _CLONE_NEWUSER | _CLONE_NEWPID | _CLONE_NEWNS | _CLONE_NEWIPC | _CLONE_NEWUTS
 _CLONE_NUMBER, _FLAGS = _CLONE[platform.machine()], _NAMESPACES | signal.SIGCHLD
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT = 1, 2, 4, 8, 32
 _MS_REC, _MS_PRIVATE = 0x4000, 0x40000
+_CLOSED = _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
 _CAPABILITY_VERSION_3 = 0x20080522
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 22, 24, 38
 
@@ -60,25 +64,31 @@ def _call(result: int, what: str) -> None:
         raise OSError(code, f"{what}: {os.strerror(code)}")
 
 
-def _write(path: str, text: str) -> None:
+def _write(path: str, data: bytes) -> None:
     fd = os.open(path, os.O_WRONLY)
     try:
-        os.write(fd, text.encode())
+        os.write(fd, data)
     finally:
         os.close(fd)
 
 
-def _tmpfs(target: str, flags: int, options: str) -> None:
-    if os.path.isdir(target):  # noqa: PTH112 - pathlib would double the supervisor's start-up
-        _call(
-            _mount(b"tmpfs", target.encode(), b"tmpfs", flags, options.encode()),
-            f"mount tmpfs on {target}",
-        )
-
-
 def go_first_under_pressure() -> None:
     """Let the kernel kill this process before the supervisor when memory is short."""
-    _write("/proc/self/oom_score_adj", "1000")
+    _write("/proc/self/oom_score_adj", b"1000")
+
+
+def _note_user() -> None:
+    """Note who we are; a child in new namespaces is nobody at first."""
+    users, groups = (f"{INSIDE_UID} {outer} 1".encode() for outer in (os.getuid(), os.getgid()))
+    _users_inside[:] = (
+        ("/proc/self/setgroups", b"deny"),
+        ("/proc/self/uid_map", users),
+        ("/proc/self/gid_map", groups),
+    )
+
+
+_users_inside: list[tuple[str, bytes]] = []
+_note_user()
 
 
 def leave_root(uid: int) -> None:
@@ -93,7 +103,7 @@ def leave_root(uid: int) -> None:
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
     _call(_prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "dumpable")  # else /proc/self would be root's
-    _outer[:] = uid, uid
+    _note_user()
 
 
 def fork_into_namespaces() -> int:
@@ -124,13 +134,44 @@ def become_inner_user() -> None:
         OSError: if the kernel or the outer sandbox refuses.
     """
     go_first_under_pressure()
-    _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"{INSIDE_UID} {_outer[0]} 1")
-    _write("/proc/self/gid_map", f"{INSIDE_UID} {_outer[1]} 1")
+    for path, data in _users_inside:
+        _write(path, data)
 
 
-def make_file_systems(limits: dict[str, Any], executable: str) -> None:
-    """Cover everything writable or telling with fresh, small, empty file systems.
+Mounts = tuple[tuple[tuple[Any, ...], str], ...]
+"""Arguments of mount(2), and what each call is for."""
+
+
+@functools.lru_cache(maxsize=16)
+def plan_file_systems(disk_bytes: int, n_files: int) -> Mounts:
+    """Return how to cover everything writable or telling with fresh, small, empty file systems."""
+    size = f"size={disk_bytes},nr_inodes={n_files}"
+    plain = _MS_NOSUID | _MS_NODEV
+    nothing = "size=4k,nr_inodes=2,mode=0555"
+    wanted = (
+        (WORK, plain, f"{size},mode=0755"),
+        ("/tmp", plain, f"{size},mode=0777"),  # noqa: S108 - the sample's own
+        ("/dev/shm", plain | _MS_NOEXEC, f"{size},mode=0777"),  # noqa: S108 - the sample's own
+        ("/dev/mqueue", _CLOSED, nothing),
+        ("/sys", _CLOSED, nothing),
+        (HERE, _CLOSED, nothing),
+        ("/proc", plain | _MS_NOEXEC, "size=4k,nr_inodes=7,mode=0555"),
+    )
+    return (
+        ((b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "make mounts private"),
+        *(
+            ((b"tmpfs", target.encode(), b"tmpfs", flags, options.encode()), f"cover {target}")
+            for target, flags, options in wanted
+            if os.path.isdir(target)  # noqa: PTH112 - pathlib would double the supervisor's start-up
+        ),
+    )
+
+
+_CLOSE_PROC = (b"none", b"/proc", None, _CLOSED | _MS_REMOUNT, None)
+
+
+def make_file_systems(mounts: Mounts, executable: str) -> None:
+    """Make what `plan_file_systems` has planned.
 
     /proc holds one link, self/exe to `executable`: rustc before 1.70 panics without it. For rustc
     also one setting: its memory allocator (jemalloc) takes 7 % more time where it cannot read it.
@@ -138,31 +179,24 @@ def make_file_systems(limits: dict[str, Any], executable: str) -> None:
     Raises:
         OSError: if a mount is refused.
     """
-    _call(_mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "make mounts private")
-    size = f"size={limits['disk_bytes']},nr_inodes={limits['n_files']}"
-    plain = _MS_NOSUID | _MS_NODEV
-    _tmpfs(WORK, plain, f"{size},mode=0755")
-    _tmpfs("/tmp", plain, f"{size},mode=0777")  # noqa: S108 - the sample's own
-    _tmpfs("/dev/shm", plain | _MS_NOEXEC, f"{size},mode=0777")  # noqa: S108 - the sample's own
-    closed = plain | _MS_NOEXEC | _MS_RDONLY
-    for target in ("/dev/mqueue", "/sys", "/sandbox"):
-        _tmpfs(target, closed, "size=4k,nr_inodes=2,mode=0555")
-    _tmpfs("/proc", plain | _MS_NOEXEC, "size=4k,nr_inodes=7,mode=0555")
+    for arguments, what in mounts:
+        _call(_mount(*arguments), what)
     os.mkdir("/proc/self", 0o555)  # noqa: PTH102
     os.symlink(executable, "/proc/self/exe")  # noqa: PTH211
     if executable.endswith("/rustc"):
         os.makedirs(os.path.dirname(_OVERCOMMIT), 0o555)  # noqa: PTH103, PTH120
         with open(_OVERCOMMIT, "xb") as file:  # noqa: PTH123
             file.write(_overcommit)
-    _call(_mount(b"none", b"/proc", None, closed | _MS_REMOUNT, None), "close /proc")
+    _call(_mount(*_CLOSE_PROC), "close /proc")
 
 
 def write_files(folder: str, files: dict[str, bytes]) -> None:
     """Write the step's files, readable and executable, into its empty work directory."""
     for name, content in files.items():
         fd = os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755)
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
+        while content:
+            content = content[os.write(fd, content) :]
+        os.close(fd)
 
 
 def set_limits(limits: dict[str, Any], *, count_processes: bool) -> None:
@@ -189,8 +223,11 @@ def limit_files(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-class _CapabilityHeader(ctypes.Structure):
-    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+_to_myself = ctypes.byref((ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0))
+_no_capabilities = ctypes.byref((ctypes.c_uint32 * 6)())
+"""Effective, permitted, inheritable; low and high half."""
+
+_filter = ctypes.byref(seccomp_filter.PROGRAM)
 
 
 def drop_privileges() -> None:
@@ -205,12 +242,9 @@ def drop_privileges() -> None:
     for capability in range(64):
         if _prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
             break  # past the last one that this kernel knows
-    header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
-    nothing = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; low and high half
-    _call(_capset(ctypes.byref(header), nothing), "drop capabilities")
+    _call(_capset(_to_myself, _no_capabilities), "drop capabilities")
     _call(_prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
-    program = ctypes.byref(seccomp_filter.PROGRAM)
-    _call(_prctl(_PR_SET_SECCOMP, 2, program, 0, 0), "load seccomp filter")
+    _call(_prctl(_PR_SET_SECCOMP, 2, _filter, 0, 0), "load seccomp filter")
 
 
 def find_executable(job: dict[str, Any], folder: str) -> str:
@@ -233,7 +267,7 @@ _OVERCOMMIT = "/proc/sys/vm/overcommit_memory"
 with open(_OVERCOMMIT, "rb") as _file:  # noqa: PTH123
     _overcommit = _file.read()
 
-_OURS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM)
+_OURS = tuple(map(int, (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM)))
 """What Python, or the supervisor, ignores; a started program would go on with that."""
 
 _put_off: list[dict[str, Callable[[], object]]] = []
@@ -288,7 +322,7 @@ def take_streams(folder: str, out: int, err: int, third: "int | None") -> None:
     os.chdir(folder)
     os.umask(0o022)
     for number in _OURS:
-        signal.signal(number, signal.SIG_DFL)
+        _signal.signal(number, _signal.SIG_DFL)
 
 
 def spawn_program(

@@ -96,6 +96,9 @@ def _start(job: dict[str, Any], fds: Descriptors, isolation: str, control: socke
     """
     warm = _warm_module(job["argv"][0])
     alone = warm is not None and isolation == "namespaces"
+    if isolation == "namespaces":
+        limits = job["limits"]
+        job["mounts"] = isolate.plan_file_systems(limits["disk_bytes"], limits["n_files"])
     if alone:
         isolate.take_environment(isolate.environment(job, isolate.WORK))
     started = time.monotonic()
@@ -205,7 +208,7 @@ def _become_init(job: dict[str, Any], warm: "ModuleType | None") -> None:
     """Take the new namespaces into use: nothing but fresh file systems to write to."""
     isolate.become_inner_user()
     executable = sys.executable if warm else isolate.find_executable(job, isolate.WORK)
-    isolate.make_file_systems(job["limits"], executable)
+    isolate.make_file_systems(job["mounts"], executable)
     isolate.hide_from_sample()
 
 

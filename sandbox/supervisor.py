@@ -15,6 +15,7 @@ a killed host leaves no orphan. Standard library only, CPython 3.9 or newer.
 import gc
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -38,6 +39,7 @@ PROTOCOL = 2
 _LENGTHS = struct.Struct("!II")
 _TRIES_TO_VANISH, _VANISH_S = 1000, 0.0002
 _MAX_FRAME = 64 * 1024 * 1024
+_OOM_KILLS = re.compile(rb"^oom_kill (\d+)$", re.MULTILINE)
 _OOM_COUNTERS = ("/sys/fs/cgroup/memory/memory.oom_control", "/sys/fs/cgroup/memory.events")
 
 
@@ -63,17 +65,14 @@ def _send(fd: int, header: dict[str, Any], body: bytes = b"") -> None:
     _write_all(fd, _LENGTHS.pack(len(text), len(body)) + text + body)
 
 
-def _oom_kills() -> int:
-    """Return the kernel's count of OOM kills in this container's cgroup; 0 where there is none."""
+def _oom_counter() -> "int | None":
+    """Return a descriptor of the kernel's count of OOM kills in this slot's control group."""
     for path in _OOM_COUNTERS:
         try:
-            with open(path) as file:  # noqa: PTH123
-                for line in file:
-                    if line.startswith("oom_kill "):
-                        return int(line.split()[1])
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             continue
-    return 0
+    return None
 
 
 class Supervisor:
@@ -89,6 +88,7 @@ class Supervisor:
         ours = (source, sink)
         self._launcher = launcher.Launcher(isolation, uid and uid + 1, close=ours)
         self._checkers = checkers.Checkers(isolation, uid, close=(*ours, self._launcher.fileno()))
+        self._oom_counter = _oom_counter() if self._isolated else None
         self._uids = iter(range(uid + 1, uid + uids.PER_SLOT) if uid else ())
 
     def serve(self) -> None:
@@ -114,7 +114,7 @@ class Supervisor:
             raise OSError("a process of an earlier step is still here")
         size = sum(length for _, length in job["files"])
         files, checker = pack(body[:size]), job.pop("checker")
-        oom_kills = _oom_kills() if self._isolated else 0
+        oom_kills = self._oom_kills()
         (out_r, out_w), (err_r, err_w), (report_r, report_w) = (os.pipe() for _ in range(3))
         answers_r, answers_w = os.pipe()
         collected = os.memfd_create("collected")
@@ -137,7 +137,7 @@ class Supervisor:
                 job["limits"], outputs, report_r, host=self._source, isolation=self._isolation
             )
             watch.follow(started, has_checker=checker is not None)
-            facts = watch.facts(oom_killed=self._isolated and _oom_kills() > oom_kills)
+            facts = watch.facts(oom_killed=self._oom_kills() > oom_kills)
             records = read_records(collected)
             facts["collected"] = [[name, len(content)] for name, content in records]
             facts["tainted"] = watch.tainted or not self._is_clean()
@@ -146,6 +146,13 @@ class Supervisor:
         finally:
             for fd in mine + yours:
                 os.close(fd)
+
+    def _oom_kills(self) -> int:
+        """Return how many processes of this slot the kernel has killed for want of memory."""
+        if self._oom_counter is None:
+            return 0
+        found = _OOM_KILLS.search(os.pread(self._oom_counter, 4096, 0))
+        return int(found[1]) if found else 0
 
     def _next_uid(self) -> "int | None":
         if self._isolation != "uid":
