@@ -26,6 +26,7 @@ from typing import Any
 import orjson
 
 from codebench.languages.verdict import (
+    RUN_STOPPED,
     CheckFailure,
     Diagnostic,
     DiagnosticLevel,
@@ -46,13 +47,6 @@ from codebench.sandbox.execution import (
 
 _NAME = re.compile(r"(\w+)\W*$")
 _TASK = "task.json"
-_AFTER_COMPILING: Mapping[StoppedBy, Outcome] = {
-    StoppedBy.CPU_TIME: Outcome.RUN_TIMEOUT,
-    StoppedBy.WALL_TIME: Outcome.RUN_TIMEOUT,
-    StoppedBy.MEMORY: Outcome.RUN_OOM,
-    StoppedBy.OUTPUT: Outcome.OUTPUT_LIMIT,
-    StoppedBy.PROCESSES: Outcome.RUN_CRASH,
-}
 _WHILE_COMPILING: Mapping[StoppedBy, Outcome] = {
     StoppedBy.CPU_TIME: Outcome.COMPILE_TIMEOUT,
     StoppedBy.WALL_TIME: Outcome.COMPILE_TIMEOUT,
@@ -148,7 +142,7 @@ def _outcome(frames: Mapping[str, Mapping[str, Any]], execution: Execution) -> O
     if "compiled" not in frames:
         return _WHILE_COMPILING.get(stopped or StoppedBy.PROCESSES, Outcome.COMPILE_CRASH)
     if stopped is not None:
-        return _AFTER_COMPILING[stopped]
+        return RUN_STOPPED[stopped]
     return Outcome.NO_RESULT if execution.signal is None else Outcome.RUN_CRASH
 
 

@@ -15,6 +15,7 @@ from codebench.languages.rust_answers import (
 )
 from codebench.languages.rust_driver import Driver
 from codebench.languages.verdict import (
+    RUN_STOPPED,
     CheckFailure,
     Diagnostic,
     DiagnosticLevel,
@@ -23,18 +24,11 @@ from codebench.languages.verdict import (
     TestReport,
 )
 from codebench.prompts.model import Isolation
-from codebench.sandbox.execution import Execution, StepResult, StoppedBy
+from codebench.sandbox.execution import Execution, StepResult
 
 SHARED = "shared"
 _MAX_MESSAGE_CHARS = 200
 _MAX_DIAGNOSTICS = 20
-_STOPPED = {
-    StoppedBy.CPU_TIME: Outcome.RUN_TIMEOUT,
-    StoppedBy.WALL_TIME: Outcome.RUN_TIMEOUT,
-    StoppedBy.MEMORY: Outcome.RUN_OOM,
-    StoppedBy.OUTPUT: Outcome.OUTPUT_LIMIT,
-    StoppedBy.PROCESSES: Outcome.RUN_CRASH,
-}
 _SIGABRT = 6
 _THREAD = r"^thread '[^\n]*?'(?: \(\d+\))? "
 _PANICS = (  # the standard library's words since rustc 1.73, and before
@@ -143,7 +137,7 @@ def _outcome_of_end(result: StepResult) -> Outcome:
     """Return what a run is that ended before its last answer."""
     execution = result.execution
     if execution.stopped_by is not None:
-        return _STOPPED[execution.stopped_by]
+        return RUN_STOPPED[execution.stopped_by]
     if execution.signal is None:
         return Outcome.NO_RESULT
     said = result.stderr.decode(errors="replace")

@@ -1,6 +1,6 @@
 """Outcomes and diagnostics: the judgement over the facts of an execution."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -127,6 +127,15 @@ class Graded(NamedTuple):
     flags: tuple[str, ...] = ()
     """`shared` when program and tests ran in one process."""
 
+
+RUN_STOPPED: Mapping[StoppedBy, Outcome] = {
+    StoppedBy.CPU_TIME: Outcome.RUN_TIMEOUT,
+    StoppedBy.WALL_TIME: Outcome.RUN_TIMEOUT,
+    StoppedBy.MEMORY: Outcome.RUN_OOM,
+    StoppedBy.OUTPUT: Outcome.OUTPUT_LIMIT,
+    StoppedBy.PROCESSES: Outcome.RUN_CRASH,
+}
+"""What a limit that ends a program makes of it, once it runs."""
 
 _TIME = {StoppedBy.CPU_TIME, StoppedBy.WALL_TIME}
 _OUT_OF_MEMORY = "memory allocation of "
