@@ -3,6 +3,7 @@
 import contextlib
 import os
 import queue
+import time
 from collections.abc import Collection, Iterator
 
 from codebench.errors import SandboxError
@@ -11,7 +12,9 @@ from codebench.sandbox.execution import SandboxInfo, Step, StepResult, StoppedBy
 from codebench.sandbox.slot import NamespacesRefusedError, Slot
 from codebench.sandbox.turns import Turns
 
-_TRIES = 3
+_PAUSES_S = (0.0, 2.0)
+"""Before the second and the third try: a slot may have died, and Docker may be starting again."""
+
 STEPS_PER_SLOT = {Isolation.NAMESPACES: 500, Isolation.UID: 50, Isolation.NONE: 500}
 """By isolation: the less it promises from step to step, the sooner there is a new slot."""
 _TIME = {StoppedBy.CPU_TIME, StoppedBy.WALL_TIME}
@@ -112,20 +115,26 @@ class _Place:
         self._most_steps = STEPS_PER_SLOT[backend.isolation]
 
     def run(self, step: Step) -> StepResult:
-        for left in reversed(range(_TRIES)):
+        for pause_s in (*_PAUSES_S, None):
             try:
-                if self._slot is None:
-                    self._slot = Slot(self._backend.start(self._cores), env=self._backend.env)
-                result = self._slot.run(step)
-            except SandboxError as error:
+                return self._try(step)
+            except NamespacesRefusedError:
                 self.close()
-                if not left or isinstance(error, NamespacesRefusedError):
+                raise
+            except SandboxError:
+                self.close()
+                if pause_s is None:
                     raise
-            else:
-                if self._slot.tainted or self._slot.n_steps >= self._most_steps:
-                    self.close()
-                return result
+                time.sleep(pause_s)
         raise AssertionError("unreachable")
+
+    def _try(self, step: Step) -> StepResult:
+        if self._slot is None:
+            self._slot = Slot(self._backend.start(self._cores), env=self._backend.env)
+        result = self._slot.run(step)
+        if self._slot.tainted or self._slot.n_steps >= self._most_steps:
+            self.close()
+        return result
 
     def close(self) -> None:
         """Stop the slot, if there is one."""
