@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from codebench.errors import SandboxError
 
-MOST_PUT_OFF = 16
+MOST_PUT_OFF = 32
 """Second tries that may wait; as many callers more than slots keep the slots at work meanwhile."""
 
 _UNDISTURBED_SHARE = 4
