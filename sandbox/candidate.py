@@ -36,6 +36,7 @@ for _name in PRELOAD:
     importlib.import_module(_name)
 random.seed(0)  # of every program alike: what it does not seed must not move its verdict
 
+_session = Session(-1, guarded=False)  # made before the fork, as all that can be
 _MODULE = "program"
 _MAX_MESSAGE_CHARS = 500
 _MAX_DIAGNOSTICS = 100
@@ -51,7 +52,8 @@ def main(files: Mapping[str, bytes], channel: int) -> int:
         channel: descriptor of the socket to the checker.
     """
     owner = os.getpid()
-    session = Session(channel, guarded=False)
+    session = _session
+    session.adopt(channel)
     code, rows = compile_source(files["program.py"])
     session.send_status({"kind": "compiled" if code else "compile_error", "diagnostics": rows})
     if code is None:

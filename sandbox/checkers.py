@@ -73,7 +73,7 @@ def _wait_for_first(control: socket.socket, isolation: str, uid: "int | None") -
         try:
             if uid is not None:
                 isolate.leave_root(uid)
-            init = isolate.fork_into_namespaces()
+            init = isolate.fork_into_namespaces(reaped=True)
         except OSError:
             os._exit(1)
         if init:

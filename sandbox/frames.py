@@ -26,7 +26,7 @@ class Channel:
 
     def __init__(self, descriptor: int) -> None:
         self.failure: BaseException | None = None
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._sent = self._received = 0
         self._buffer = b""
 
@@ -45,7 +45,7 @@ class Channel:
         view = memoryview(_HEADER.pack(len(data), self._sent & 0xFFFFFFFF, kind) + data)
         try:
             while view:
-                view = view[os.write(self._descriptor, view) :]
+                view = view[os.write(self.descriptor, view) :]
         except OSError:
             raise self.fail(Gone("the other process left")) from None
 
@@ -68,7 +68,7 @@ class Channel:
         chunks, missing = [self._buffer], size - len(self._buffer)
         try:
             while missing > 0:
-                chunk = os.read(self._descriptor, max(missing, 65536))
+                chunk = os.read(self.descriptor, max(missing, 65536))
                 if not chunk:
                     raise self.fail(Gone("the other process left"))
                 chunks.append(chunk)

@@ -50,7 +50,10 @@ _CLONE = {"x86_64": 56, "aarch64": 220}
 _CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWIPC = 0x20000, 0x4000000, 0x8000000
 _CLONE_NEWUSER, _CLONE_NEWPID = 0x10000000, 0x20000000
 _NAMESPACES = _CLONE_NEWUSER | _CLONE_NEWPID | _CLONE_NEWNS | _CLONE_NEWIPC | _CLONE_NEWUTS
-_CLONE_NUMBER, _FLAGS = _CLONE[platform.machine()], _NAMESPACES | signal.SIGCHLD
+_CLONE_NUMBER = _CLONE[platform.machine()]
+WAIT_ALL = 0x40000000
+"""__WALL of wait4(2): children that end without a signal too."""
+
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT = 1, 2, 4, 8, 32
 _MS_REC, _MS_PRIVATE = 0x4000, 0x40000
 _CLOSED = _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
@@ -106,8 +109,12 @@ def leave_root(uid: int) -> None:
     _note_user()
 
 
-def fork_into_namespaces() -> int:
+def fork_into_namespaces(*, reaped: bool) -> int:
     """Fork a child that is init of new user, pid, mount, ipc and uts namespaces; see `os.fork`.
+
+    Args:
+        reaped: whether its end is told by SIGCHLD (and the kernel reaps it where that is ignored);
+            if not, it must be waited for, with `WAIT_ALL`.
 
     One clone in place of fork, unshare and fork again: every fork of an interpreter costs more
     than a millisecond. What `os.fork` does beside the system call, CPython offers as functions.
@@ -115,8 +122,9 @@ def fork_into_namespaces() -> int:
     Raises:
         OSError: if the kernel or the outer sandbox refuses.
     """
+    flags = _NAMESPACES | signal.SIGCHLD if reaped else _NAMESPACES
     _before_fork()
-    pid = int(_clone(_CLONE_NUMBER, _FLAGS, 0, 0, 0, 0))
+    pid = int(_clone(_CLONE_NUMBER, flags, 0, 0, 0, 0))
     if pid == 0:
         _after_fork_there()
         return 0
@@ -267,8 +275,10 @@ _OVERCOMMIT = "/proc/sys/vm/overcommit_memory"
 with open(_OVERCOMMIT, "rb") as _file:  # noqa: PTH123
     _overcommit = _file.read()
 
-_OURS = tuple(map(int, (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM)))
-"""What Python, or the supervisor, ignores; a started program would go on with that."""
+_OURS = tuple(
+    map(int, (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD))
+)
+"""What Python, the supervisor or the launcher ignores; a program would go on with that."""
 
 _put_off: list[dict[str, Callable[[], object]]] = []
 

@@ -102,11 +102,11 @@ def _start(job: dict[str, Any], fds: Descriptors, isolation: str, control: socke
     if alone:
         isolate.take_environment(isolate.environment(job, isolate.WORK))
     started = time.monotonic()
-    if (init := _fork(isolation)) == 0:
+    if (init := _fork(isolation, reaped=not alone)) == 0:
         control.close()
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if alone:
             _run_as_init(job, fds, warm)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         _run_step(job, fds, isolation, warm)
     report.tell_init(fds.report, init, is_program=alone)
     if alone:
@@ -140,15 +140,11 @@ def _wait_for_init(init: int, fds: Descriptors, started: float) -> None:
     """Wait for a step that is its own init, and report; the launcher has nothing else to do."""
     for fd in {*fds} - {fds.report}:
         os.dup2(_NULL, fd)  # its own ends of the pipes would keep them open
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    try:
-        _, status, usage = os.wait4(init, 0)
-        report.tell_end(fds.report, status, usage, time.monotonic() - started)
-    finally:
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    _, status, usage = os.wait4(init, isolate.WAIT_ALL)
+    report.tell_end(fds.report, status, usage, time.monotonic() - started)
 
 
-def _fork(isolation: str) -> int:
+def _fork(isolation: str, *, reaped: bool) -> int:
     """Fork the process that all of a step descends from.
 
     Raises:
@@ -157,7 +153,7 @@ def _fork(isolation: str) -> int:
     if isolation != "namespaces":
         return os.fork()
     with report.refusals():
-        return isolate.fork_into_namespaces()
+        return isolate.fork_into_namespaces(reaped=reaped)
 
 
 def _warm_module(name: str) -> "ModuleType | None":

@@ -53,8 +53,14 @@ class Session:
         self._last_call: tuple[str, bytes] | None = None
         self._labels: dict[int, str] = {}
         self._owner = os.getpid()
+        """The process that answers; its forked children do not."""
+
         self._lock = threading.RLock()
         self._n_open = 0
+
+    def adopt(self, descriptor: int) -> None:
+        """Go on in this process, with this socket; so a session can be made before a fork."""
+        self.channel.descriptor, self._owner = descriptor, os.getpid()
 
     def send_status(self, value: object) -> None:
         """Send plain data that answers nothing.

@@ -134,9 +134,14 @@ class Supervisor:
                 os.close(yours.pop())
             outputs = (out_r, err_r, answers_r)
             watch = Watch(
-                job["limits"], outputs, report_r, host=self._source, isolation=self._isolation
+                job["limits"],
+                outputs,
+                report_r,
+                host=self._source,
+                isolation=self._isolation,
+                has_checker=checker is not None,
             )
-            watch.follow(started, has_checker=checker is not None)
+            watch.follow(started)
             facts = watch.facts(oom_killed=self._oom_kills() > oom_kills)
             records = read_records(collected)
             facts["collected"] = [[name, len(content)] for name, content in records]

@@ -87,6 +87,7 @@ class Watch:
         *,
         host: int,
         isolation: str,
+        has_checker: bool,
     ) -> None:
         self.streams = tuple(Stream(fd, limits["output_bytes"]) for fd in outputs)
         """stdout, stderr, answers."""
@@ -101,22 +102,25 @@ class Watch:
         self._cpu_s = self._wall_s = 0.0
         self._peak = 0
         self._poll = select.poll()
-        for stream in self.streams:
-            self._poll.register(stream.fd, select.POLLIN)
-        self._poll.register(report_fd, select.POLLIN)
+        for fd in (*outputs[:2], report_fd):
+            self._poll.register(fd, select.POLLIN)
+        # a checker says little: only its end is worth being woken for
+        self._poll.register(outputs[2], 0 if has_checker else select.POLLIN)
+        self._has_checker = has_checker
         self._poll.register(host, select.POLLIN)
 
-    def follow(self, started: float, *, has_checker: bool) -> None:
+    def follow(self, started: float) -> None:
         """Return when the step has ended or was stopped, and nothing of it is left."""
         looked, answered = started, None
         while not self._report.ended and self._stopped_by is None:
             self._take(_TICK_S)
             now = time.monotonic()
             if now - looked >= _TICK_S:
+                self._drain(self.streams[2])
                 self._look()
                 looked = now
             self._check_output_and_time(now - started)
-            if has_checker and not self.streams[2].open:  # it has said what it has to say
+            if self._has_checker and not self.streams[2].open:  # it has said what it has to say
                 answered = answered or now
                 if now - answered > _LAST_WORDS_S:
                     break
@@ -127,19 +131,23 @@ class Watch:
         self._wait_for_nothing_left()
 
     def _take(self, timeout_s: float) -> None:
-        for fd, _ in self._poll.poll(timeout_s * 1000):
-            if fd == self._host:
-                self._kill()
-                raise SystemExit("the host went away during a step")
-            if fd == self._report.fd:
-                self._report.read()
-                if self._report.closed:
-                    self._poll.unregister(fd)
-            for stream in self.streams:
-                if fd == stream.fd:
-                    stream.drain(65536)
-                    if not stream.open:
-                        self._poll.unregister(fd)
+        ready = {fd for fd, _ in self._poll.poll(timeout_s * 1000)}
+        if self._host in ready:
+            self._kill()
+            raise SystemExit("the host went away during a step")
+        if self._report.fd in ready:
+            self._report.read()
+            if self._report.closed:
+                self._poll.unregister(self._report.fd)
+        for stream in self.streams:
+            if stream.fd in ready or not ready:
+                self._drain(stream)
+
+    def _drain(self, stream: Stream) -> None:
+        if stream.open:
+            stream.drain(65536)
+            if not stream.open:
+                self._poll.unregister(stream.fd)
 
     def _kill(self) -> None:
         """Kill the step: its init, and with it everything in its namespace.
