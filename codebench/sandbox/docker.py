@@ -130,7 +130,8 @@ class DockerBackend:
         self.image: str | None = f"{name}@{image.id}"
         options = info.get("SecurityOptions") or []
         self._asks_apparmor = isolation is Isolation.NAMESPACES and "name=apparmor" in options
-        self._n_cores = int(info.get("NCPU") or 0) if info.get("CPUSet") else 0
+        here = os.cpu_count() or 0  # a daemon elsewhere, or in a machine of its own, has its own
+        self._n_cores = here if info.get("CPUSet") and info.get("NCPU") == here else 0
         remove_orphans(self._client)
 
     def start(self, cores: Collection[int] = ()) -> Channel:
@@ -146,7 +147,7 @@ class DockerBackend:
 
     def _start(self, cores: Collection[int], security: tuple[str, ...]) -> Channel:
         config = self.host_config(security)
-        if max(cores, default=self._n_cores) < self._n_cores:  # a daemon elsewhere has its own
+        if max(cores, default=self._n_cores) < self._n_cores:
             config["cpuset_cpus"] = ",".join(map(str, cores))
         with _docker_errors("starting a slot"):
             api = self._client.api

@@ -98,7 +98,7 @@ def share_cores(cores: Collection[int], n_slots: int) -> list[list[int]]:
 
     A slot that keeps to its cores does not slow its neighbours down, whatever runs in it; and its
     processes, which wait for each other, need not be woken on another core (graded Python samples
-    take 18 % less time on two cores).
+    take a fifth less time on two cores).
     """
     cores = list(cores)
     return [cores[i % len(cores) :: n_slots] for i in range(n_slots)]

@@ -1,5 +1,6 @@
 """The test at the start fails closed: what does not hold ends the run, and is named."""
 
+import os
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from codebench.conformance.case import python_step
 from codebench.errors import SandboxError
 from codebench.sandbox.backend import Backend, Isolation
 from codebench.sandbox.bubblewrap import BubblewrapBackend
@@ -16,7 +18,7 @@ from codebench.sandbox.docker import DockerBackend
 from codebench.sandbox.execution import MIB, Step, StepResult
 from codebench.sandbox.pool import SlotPool
 from codebench.sandbox.selftest import prove
-from codebench.sandbox.slot import NamespacesRefusedError
+from codebench.sandbox.slot import NamespacesRefusedError, Slot
 
 
 class Remakable(Protocol):
@@ -169,6 +171,21 @@ class ArmoredDocker(DockerBackend):
         if security and not self._known:
             raise SandboxError("docker refused starting a slot: apparmor failed to apply profile")
         return super()._start(cores, security)
+
+
+@_only["docker-namespaces"]
+def test_a_daemon_with_other_cores_has_its_own(
+    backend: Remakable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the daemon does not see this machine's cores, none are named to it."""
+    monkeypatch.setattr("os.cpu_count", lambda: 10_000)
+    channel = backend.make().start([0])
+    try:
+        step = python_step("import os; print(len(os.sched_getaffinity(0)))")
+        seen = int(Slot(channel, env={}).run(step).stdout)
+    finally:
+        channel.close()
+    assert seen == len(os.sched_getaffinity(0))
 
 
 @_only["docker-namespaces"]
