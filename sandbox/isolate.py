@@ -112,12 +112,12 @@ def leave_root(uid: int) -> None:
 def fork_into_namespaces(*, reaped: bool) -> int:
     """Fork a child that is init of new user, pid, mount, ipc and uts namespaces; see `os.fork`.
 
+    One clone in place of fork, unshare and fork again: every fork of an interpreter costs more
+    than a millisecond. What `os.fork` does beside the system call, CPython offers as functions.
+
     Args:
         reaped: whether its end is told by SIGCHLD (and the kernel reaps it where that is ignored);
             if not, it must be waited for, with `WAIT_ALL`.
-
-    One clone in place of fork, unshare and fork again: every fork of an interpreter costs more
-    than a millisecond. What `os.fork` does beside the system call, CPython offers as functions.
 
     Raises:
         OSError: if the kernel or the outer sandbox refuses.

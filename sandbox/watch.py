@@ -116,7 +116,6 @@ class Watch:
             self._take(_TICK_S)
             now = time.monotonic()
             if now - looked >= _TICK_S:
-                self._drain(self.streams[2])
                 self._look()
                 looked = now
             self._check_output_and_time(now - started)
@@ -139,15 +138,11 @@ class Watch:
             self._report.read()
             if self._report.closed:
                 self._poll.unregister(self._report.fd)
-        for stream in self.streams:
-            if stream.fd in ready or not ready:
-                self._drain(stream)
-
-    def _drain(self, stream: Stream) -> None:
-        if stream.open:
-            stream.drain(65536)
-            if not stream.open:
-                self._poll.unregister(stream.fd)
+        for stream in self.streams:  # all: of answers that are coming poll may not tell
+            if stream.open:
+                stream.drain(65536)
+                if not stream.open:
+                    self._poll.unregister(stream.fd)
 
     def _kill(self) -> None:
         """Kill the step: its init, and with it everything in its namespace.
