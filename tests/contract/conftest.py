@@ -7,25 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from codebench.conformance.watched import WatchedBackend
 from codebench.languages.rust import RustRules
 from codebench.sandbox.backend import Backend, Isolation
 from codebench.sandbox.bubblewrap import BubblewrapBackend
 from codebench.sandbox.execution import COMPILE_LIMITS, RUN_LIMITS, Stage, Step, StepResult
 from codebench.sandbox.pool import SlotPool
 from codebench.sandbox.selftest import prove
+from tests.contract.counting import CountingBackend
 
 _HOST_ENV = {"CODEBENCH_CANARY": "seen", "RUSTC_BOOTSTRAP": "1"}
 """Set on the host while the slots run; no sample may see it."""
-
-
-class CountingBackend(WatchedBackend):
-    """A real backend of one slot that notes when a slot ends before it has done all its steps."""
-
-    def __init__(self, make: Callable[[], Backend]) -> None:
-        super().__init__(make())
-        self.make = make
-        """Makes another one of the same kind."""
 
 
 def _docker(isolation: Isolation) -> Backend:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import docker
 import pytest
@@ -21,6 +21,7 @@ from codebench.sandbox.backend import Backend, Isolation
 from codebench.sandbox.docker import DockerBackend
 from codebench.sandbox.execution import RUN_LIMITS, Stage, Step
 from codebench.sandbox.pool import SlotPool
+from tests.contract.counting import CountingBackend
 
 _PATIENCE_S = 30
 _SLOW = Step(
@@ -32,12 +33,6 @@ _QUICK = Step(stage=Stage.RUN, argv=("python3", "-I", "-S", "-c", "print(1)"), l
 in_docker = pytest.mark.parametrize(
     "backend", [pytest.param("docker-namespaces", marks=pytest.mark.docker)], indirect=True
 )
-
-
-class Remakable(Backend, Protocol):
-    """A backend of the suite, which can make another of its kind."""
-
-    make: Callable[[], Backend]
 
 
 def _wait(condition: Callable[[], bool]) -> bool:
@@ -77,7 +72,7 @@ def _kill(kind: str, slot: str) -> None:
 
 
 @pytest.mark.parametrize("n_kills", [1, 3])
-def test_slot_killed_midrun(backend: Remakable, n_kills: int) -> None:
+def test_slot_killed_midrun(backend: CountingBackend, n_kills: int) -> None:
     """A slot that is killed from outside costs a second try; three in a row are our error."""
     before = _slots(backend.kind)
     pool = SlotPool(backend.make(), n_slots=1)
@@ -112,7 +107,7 @@ def test_slot_killed_midrun(backend: Remakable, n_kills: int) -> None:
     ],
     ids=["no program", "no argument", "no file name", "no room"],
 )
-def test_a_step_that_cannot_be_started(backend: Remakable, change: dict[str, Any]) -> None:
+def test_a_step_that_cannot_be_started(backend: CountingBackend, change: dict[str, Any]) -> None:
     """What keeps a program from being started at all is our error, not its exit code."""
     pool = SlotPool(backend.make(), n_slots=1)
     try:

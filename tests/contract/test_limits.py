@@ -2,22 +2,16 @@
 
 import os
 from collections.abc import Callable
-from typing import Protocol
 
 import pytest
 
 from codebench.conformance.case import python_step
-from codebench.sandbox.backend import Backend, Isolation
+from codebench.sandbox.backend import Isolation
 from codebench.sandbox.execution import COMPILE_LIMITS, MIB, StepResult, StoppedBy
 from codebench.sandbox.slot import Slot
+from tests.contract.counting import CountingBackend
 
 Run = Callable[..., StepResult]
-
-
-class Remakable(Backend, Protocol):
-    """A backend of the suite, which can make another of its kind."""
-
-    make: Callable[[], Backend]
 
 
 _EATS = """
@@ -72,7 +66,7 @@ def test_time_limits(python: Run, source: str, limits: dict[str, float], reason:
     assert (execution.exit_code, execution.signal) == (None, None)
 
 
-def test_a_slot_keeps_to_its_cores(backend: Remakable) -> None:
+def test_a_slot_keeps_to_its_cores(backend: CountingBackend) -> None:
     """What runs in a slot that was given one core runs there, and may not go elsewhere."""
     core = max(os.sched_getaffinity(0))
     channel = backend.make().start([core])

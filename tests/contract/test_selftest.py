@@ -1,10 +1,10 @@
 """The test at the start fails closed: what does not hold ends the run, and is named."""
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
@@ -19,12 +19,7 @@ from codebench.sandbox.execution import MIB, Step, StepResult
 from codebench.sandbox.pool import SlotPool
 from codebench.sandbox.selftest import prove
 from codebench.sandbox.slot import NamespacesRefusedError, Slot
-
-
-class Remakable(Protocol):
-    """A backend of the suite, which can make another of its kind."""
-
-    make: Callable[[], Backend]
+from tests.contract.counting import CountingBackend
 
 
 class LenientPool(SlotPool):
@@ -51,7 +46,7 @@ class LenientPool(SlotPool):
     ],
 )
 def test_limits_selfcheck_fails_closed(
-    backend: Remakable, name: str, lenient: dict[str, float]
+    backend: CountingBackend, name: str, lenient: dict[str, float]
 ) -> None:
     """Each limit in turn is not there: no run starts, and the limit is named."""
     pool = LenientPool(backend.make(), **lenient)
@@ -175,7 +170,7 @@ class ArmoredDocker(DockerBackend):
 
 @_only["docker-namespaces"]
 def test_a_daemon_with_other_cores_has_its_own(
-    backend: Remakable, monkeypatch: pytest.MonkeyPatch
+    backend: CountingBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the daemon does not see this machine's cores, none are named to it."""
     monkeypatch.setattr("os.cpu_count", lambda: 10_000)
